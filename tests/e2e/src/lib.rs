@@ -1,0 +1,1 @@
+//! jobpipe-e2e
