@@ -1,0 +1,115 @@
+//! Settings and secrets: named in the file, read late, never shown.
+
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Serialize, Serializer};
+
+use crate::form::{Piece, cut};
+use crate::{ExprError, Scope, SettingError, error::code};
+
+/// Where settings are read from: the environment and files, or a table in tests.
+pub trait Lookup {
+    /// The value of an environment variable; `None` when it is not set. An empty value counts as set.
+    fn variable(&self, name: &str) -> Option<SecretString>;
+
+    /// The content of a file. One line break at its end is cut off by the caller.
+    fn file(&self, path: &str) -> std::io::Result<SecretString>;
+}
+
+/// Text with `$NAME`, `${NAME:-default}` and `${file:PATH}`. Every way of printing it prints the reference.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Setting {
+    source: String,
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+enum Part {
+    Plain(String),
+    Env { name: String, default: Option<String> },
+    File { path: String },
+}
+
+impl Setting {
+    /// Reads the references of `source`; resolves none.
+    pub fn parse(source: &str) -> Result<Self, ExprError> {
+        let pieces = cut(source, &Scope::default())?;
+        let mut parts = Vec::with_capacity(pieces.len());
+        for (piece, range) in pieces {
+            let mistake = |message: &str| ExprError::new(code::SETTING, range.start, range.len(), message);
+            parts.push(match piece {
+                Piece::Plain(text) => Part::Plain(text),
+                Piece::Env { name, default } => {
+                    Part::Env { name: name.to_string(), default: default.map(ToString::to_string) }
+                }
+                Piece::File { path: "" } => return Err(mistake("`${file:}` names no file")),
+                Piece::File { path } => Part::File { path: path.to_string() },
+                Piece::Name { .. } | Piece::Jq { .. } => {
+                    return Err(mistake("settings and values of the record cannot stand in one text")
+                        .help("settings are read when the run starts, values of the record for each record"));
+                }
+            });
+        }
+        Ok(Setting { source: source.to_string(), parts })
+    }
+
+    /// The text as written.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The environment variables it names, without `$`, and whether each has a default.
+    pub fn variables(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Env { name, default } => Some((name.as_str(), default.is_some())),
+            Part::Plain(_) | Part::File { .. } => None,
+        })
+    }
+
+    /// Whether it names no setting at all, and so is plain text.
+    pub fn is_plain(&self) -> bool {
+        self.parts.iter().all(|part| matches!(part, Part::Plain(_)))
+    }
+
+    /// Puts the values in.
+    pub fn resolve(&self, lookup: &dyn Lookup) -> Result<SecretString, SettingError> {
+        let mut out = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Plain(text) => out.push_str(text),
+                Part::Env { name, default } => match (lookup.variable(name), default) {
+                    (Some(value), _) => out.push_str(value.expose_secret()),
+                    (None, Some(default)) => out.push_str(default),
+                    (None, None) => return Err(SettingError::Unset { name: name.clone() }),
+                },
+                Part::File { path } => {
+                    let text =
+                        lookup.file(path).map_err(|source| SettingError::Unreadable { path: path.clone(), source })?;
+                    let text = text.expose_secret();
+                    let text = text.strip_suffix('\n').unwrap_or(text);
+                    out.push_str(text.strip_suffix('\r').unwrap_or(text));
+                }
+            }
+        }
+        Ok(SecretString::from(out))
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.source)
+    }
+}
+
+impl fmt::Debug for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Setting").field(&self.source).finish()
+    }
+}
+
+impl Serialize for Setting {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.source)
+    }
+}
