@@ -22,8 +22,8 @@ pub use head::{Head, HeadBody, HeadCounts, HeadWrite, Stamps, Version, Wanted};
 pub use limiter::{Rate, RateLimiter};
 pub use plan::{Budget, Feed, GonePolicy, Pace, Plan, RetryPolicy, StageKind, StagePlan};
 pub use record::{Fate, Millis, Origin, Record};
-pub use row::{Attempt, Content, Op, Row, RowId, RowState, RowWrite};
-pub use sink::{EffectAnswer, EffectCall, EffectTimes, FoundPost, Rendered, Sink, Stages, TargetRef};
+pub use row::{Attempt, Content, LastEffect, Op, Row, RowId, RowState, RowWrite};
+pub use sink::{EffectAnswer, EffectCall, EffectPolicy, EffectTimes, FoundPost, Rendered, Sink, Stages, TargetRef};
 pub use stage::{
     Answer, FileExport, FileRecord, Gathered, Outcome, RecordReader, RunFacts, Stage, StageCx, StageInput, Stop,
     Written,

@@ -53,6 +53,16 @@ pub enum RowState {
     Unknown,
 }
 
+/// How the last settled attempt of a row ended, and for which run: what summaries count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LastEffect {
+    /// The run (its `seq`) that was the last closed one when the attempt was armed.
+    pub seq: u64,
+    /// What was done; `None` = the target refused the content.
+    pub op: Option<Op>,
+}
+
 /// One ledger row. Made at the first ARM, never before.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -79,6 +89,8 @@ pub struct Row {
     pub rejected: Option<Content>,
     /// An admin removed the post: not made again until the record was withdrawn once.
     pub vanished: bool,
+    /// How its last attempt ended.
+    pub last: Option<LastEffect>,
     /// Posts of this row that were deleted; found again by a lagging read, they are ignored.
     pub past: BTreeSet<String>,
     /// Posts with our marker that are not the row's: to be deleted.
@@ -111,8 +123,8 @@ pub struct Attempt {
     pub missed_at: Millis,
     /// An earlier delete of this row has an unknown end, so "surely not sent" leads back to UNKNOWN.
     pub after_unknown_delete: bool,
-    /// The generation (`changed_gen`) of the head that was armed, for the record.
-    pub head_gen: u64,
+    /// The `seq` of the closed run whose wish it is.
+    pub seq: u64,
 }
 
 impl Row {
@@ -131,6 +143,7 @@ impl Row {
             not_before: 0,
             rejected: None,
             vanished: false,
+            last: None,
             past: BTreeSet::new(),
             extra: BTreeSet::new(),
             epoch,

@@ -98,6 +98,17 @@ pub struct EffectTimes {
     pub read_lag: Duration,
 }
 
+/// Which effects an export wants (`new`, `changed`, `gone` of the import language).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EffectPolicy {
+    /// New records are made.
+    pub create: bool,
+    /// Changed ones are changed.
+    pub update: bool,
+    /// Gone and withdrawn ones are deleted.
+    pub delete: bool,
+}
+
 /// A sink with effects, compiled once for a definition and an export.
 #[async_trait]
 pub trait Sink: Send + Sync {
@@ -118,6 +129,11 @@ pub trait Sink: Send + Sync {
 
     /// Reads every post with a marker of ours made at or after `since`; complete or an error.
     async fn probe(&self, target: &str, since: Millis) -> Result<Vec<FoundPost>, TaskError>;
+
+    /// Which effects the export wants; all of them unless it says otherwise.
+    fn policy(&self) -> EffectPolicy {
+        EffectPolicy { create: true, update: true, delete: true }
+    }
 
     /// Its times.
     fn times(&self) -> EffectTimes;
