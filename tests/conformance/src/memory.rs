@@ -1,0 +1,50 @@
+//! The state store in memory: ordered maps behind one lock, no thread, no time, no chance.
+
+mod docs;
+mod heads;
+mod rows;
+mod tasks;
+
+use jobpipe_core::{DeadLetter, Doc, DocKind, Head, Row, RowId, Task, TaskId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A [`jobpipe_core::StateStore`] that lives as long as the value. Calls never wait and never fail.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    inner: Mutex<Inner>,
+}
+
+/// One head with what only the store reads.
+#[derive(Debug, Clone)]
+struct StoredHead {
+    head: Head,
+    urls: BTreeSet<String>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    docs: BTreeMap<(DocKind, String), Doc>,
+    tasks: BTreeMap<TaskId, Task>,
+    /// Ids of the tasks of each run.
+    runs: BTreeMap<String, BTreeSet<TaskId>>,
+    /// By run, then stage and fingerprint: the task that claimed it.
+    seen: BTreeMap<String, BTreeMap<(String, String), TaskId>>,
+    batches: BTreeMap<String, Vec<u8>>,
+    /// By ledger, then key.
+    heads: BTreeMap<String, BTreeMap<String, StoredHead>>,
+    rows: BTreeMap<RowId, Row>,
+    dead: BTreeMap<String, DeadLetter>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
