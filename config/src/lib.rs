@@ -1,1 +1,4 @@
-//! jobpipe-config
+//! What a user writes: import files and settings, checked, with diagnostics that point at line and column.
+
+pub mod grammar;
+pub mod spec;
