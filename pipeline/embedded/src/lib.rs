@@ -1,1 +1,28 @@
-//! jobpipe-embedded
+//! The state store and the broker of one machine: one SQLite file, and hints in memory.
+//!
+//! The lock ([`EngineLock`]) is for the engine's role, not for the file: while one process works, others open the same
+//! file with [`SqliteStore::open_reader`] and may leave commands in it. Linux and macOS; elsewhere the CLI refuses.
+
+mod broker;
+mod codec;
+mod docs;
+mod fault;
+mod heads;
+mod job;
+mod lock;
+mod open;
+mod readers;
+mod rows;
+mod stats;
+mod store;
+mod tasks;
+mod wal;
+mod writer;
+
+pub use broker::LocalBroker;
+pub use lock::EngineLock;
+pub use stats::StoreStats;
+pub use store::SqliteStore;
+
+/// The failpoints of this crate, for the binary's list: a crash at each of them loses nothing that was acknowledged.
+pub const FAILPOINTS: [&str; 2] = ["store.before_commit", "store.after_commit"];

@@ -1,0 +1,88 @@
+//! Small documents in SQLite.
+
+use crate::codec::{limit, pack, signed, unpack, unsigned};
+use crate::fault::Fault;
+use crate::{SqliteStore, open};
+use async_trait::async_trait;
+use jobpipe_core::{Doc, DocKind, DocStore, StoreResult};
+use rusqlite::{Connection, OptionalExtension, params};
+
+const INSERT: &str = "INSERT INTO doc (kind, id, version, body) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
+/// Two spellings of the same page, because a plan takes one lower bound only.
+const PAGE_AFTER: &str = "SELECT id, version, body FROM doc WHERE kind = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
+const PAGE_FROM: &str = "SELECT id, version, body FROM doc WHERE kind = ?1 AND id >= ?2 ORDER BY id LIMIT ?3";
+
+fn doc(kind: DocKind, id: &str, version: i64, body: &[u8]) -> StoreResult<Doc> {
+    let what = format!("{} {id}", kind.as_str());
+    Ok(Doc { version: unsigned(&what, version)?, body: unpack(&what, body)? })
+}
+
+fn insert(conn: &Connection, kind: DocKind, id: &str, version: u64, body: &[u8]) -> Result<bool, Fault> {
+    let inserted = conn.prepare_cached(INSERT)?.execute(params![kind.as_str(), id, signed(version), body])?;
+    Ok(inserted == 1)
+}
+
+fn page(conn: &Connection, kind: DocKind, prefix: &str, after: &str, most: usize) -> Result<Vec<(String, Doc)>, Fault> {
+    let (sql, from) = if after >= prefix { (PAGE_AFTER, after) } else { (PAGE_FROM, prefix) };
+    let mut statement = conn.prepare_cached(sql)?;
+    let mut rows = statement.query(params![kind.as_str(), from, limit(most)])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id: String = row.get(0)?;
+        if !id.starts_with(prefix) {
+            break;
+        }
+        let stored = doc(kind, &id, row.get(1)?, row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?)?;
+        found.push((id, stored));
+    }
+    Ok(found)
+}
+
+#[async_trait]
+impl DocStore for SqliteStore {
+    async fn doc(&self, kind: DocKind, id: &str) -> StoreResult<Option<Doc>> {
+        let id = id.to_owned();
+        self.read(move |conn| {
+            let mut statement = conn.prepare_cached("SELECT version, body FROM doc WHERE kind = ?1 AND id = ?2")?;
+            let found: Option<(i64, Vec<u8>)> =
+                statement.query_row(params![kind.as_str(), id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+            Ok(found.map(|(version, body)| doc(kind, &id, version, &body)).transpose()?)
+        })
+        .await
+    }
+
+    async fn doc_insert(&self, kind: DocKind, id: &str, doc: Doc) -> StoreResult<bool> {
+        let (id, body) = (id.to_owned(), pack(kind.as_str(), &doc.body)?);
+        if self.is_reader() && kind == DocKind::Command {
+            let path = self.path().to_path_buf();
+            return self.read(move |_| insert(&open::guest(&path)?, kind, &id, doc.version, &body)).await;
+        }
+        self.write(move |conn| insert(conn, kind, &id, doc.version, &body)).await
+    }
+
+    async fn doc_replace(&self, kind: DocKind, id: &str, expect: u64, doc: Doc) -> StoreResult<bool> {
+        let (id, body) = (id.to_owned(), pack(kind.as_str(), &doc.body)?);
+        self.write(move |conn| {
+            let replaced = conn
+                .prepare_cached("UPDATE doc SET version = ?4, body = ?5 WHERE kind = ?1 AND id = ?2 AND version = ?3")?
+                .execute(params![kind.as_str(), id, signed(expect), signed(doc.version), body])?;
+            Ok(replaced == 1)
+        })
+        .await
+    }
+
+    async fn doc_delete(&self, kind: DocKind, id: &str) -> StoreResult<()> {
+        let id = id.to_owned();
+        self.write(move |conn| {
+            let mut statement = conn.prepare_cached("DELETE FROM doc WHERE kind = ?1 AND id = ?2")?;
+            statement.execute(params![kind.as_str(), id])?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn docs(&self, kind: DocKind, prefix: &str, after: &str, limit: usize) -> StoreResult<Vec<(String, Doc)>> {
+        let (prefix, after) = (prefix.to_owned(), after.to_owned());
+        self.read(move |conn| page(conn, kind, &prefix, &after, limit)).await
+    }
+}
