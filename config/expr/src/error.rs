@@ -109,7 +109,7 @@ pub enum EvalError {
         /// The expression.
         source_text: String,
     },
-    /// The expression went over a limit of [`crate::Limits`].
+    /// The expression went over a limit of [`crate::limits`].
     #[error("`{source_text}` was stopped: {limit}")]
     Limit {
         /// The expression.

@@ -4,7 +4,7 @@
 //! stands; [`Value::eval`] computes it on a [`Subject`] (a record) and the [`Vars`] of the run. The parts stand on their
 //! own too: [`Expr`] (jq), [`Text`] (text with values put in), [`Setting`] (settings and secrets, read late).
 //!
-//! jq is closed in: it has no input or output, no clock and no environment, and what it may spend is in [`Limits`].
+//! jq is closed in: it has no input or output, no clock and no environment, and what it may spend is in [`limits`].
 
 mod encode;
 mod error;
@@ -17,6 +17,7 @@ mod place;
 mod scope;
 mod setting;
 mod subject;
+mod suggest;
 mod text;
 mod value;
 mod vars;
@@ -25,7 +26,7 @@ pub use error::{EvalError, ExprError, LimitKind, MAX_MESSAGE, SettingError, code
 pub use expr::Expr;
 pub use fields::Fields;
 pub use form::{Form, classify};
-pub use jq::Limits;
+pub use jq::{functions, limits};
 pub use place::Place;
 pub use scope::Scope;
 pub use setting::{Lookup, Setting};

@@ -3,8 +3,16 @@
 use crate::{ExprError, error::code};
 
 /// Refuses a literal that is jq: `if ..`, `[.a, .b]`, `del(.x)`, and `.x` inside text.
+///
+/// Prose is not refused for its words: `9-17`, `IT and Ops`, `[urgent]` would be jq only if such functions were known.
 pub(crate) fn looks_like_jq(text: &str) -> Result<(), ExprError> {
-    path_in_text(text)
+    path_in_text(text)?;
+    if crate::jq::would_run(text) {
+        let found = format!("`{}` is text here, but reads as an expression", crate::error::bounded(text.to_string()));
+        return Err(ExprError::new(code::LOOKS_LIKE_JQ, 0, text.len(), found)
+            .help("put `=` before it for the expression, or make it text: `=\"...\"`"));
+    }
+    Ok(())
 }
 
 /// Refuses ` .name` inside text: `Hello .name`.

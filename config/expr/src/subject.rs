@@ -23,9 +23,9 @@ impl<'a> Subject<'a> {
         self.record
     }
 
-    /// The record as a value of jq.
+    /// The record as a value of jq. Stops the evaluation when it nests too deep.
     pub(crate) fn val(&self) -> Val {
-        self.converted.get_or_init(|| crate::jq::from_json(self.record)).clone()
+        self.converted.get_or_init(|| Val::from_json(self.record)).clone()
     }
 }
 

@@ -1,0 +1,155 @@
+//! Regular expressions: linear in the text, bounded in size, compiled once for each thread.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use regex::{Captures, Regex, RegexBuilder};
+
+use super::arithmetic::{Error, ValR};
+use super::limits;
+use super::natives::str_of;
+use super::val::Val;
+
+/// Memory of one compiled expression, in bytes, and of its search.
+const MAX_COMPILED: usize = 1 << 20;
+const MAX_CACHED_STATES: usize = 2 << 20;
+/// Compiled expressions kept by one thread.
+const KEPT: usize = 64;
+/// States that an expression of the largest size has, about.
+const MAX_STATES: usize = 25_000;
+
+thread_local! {
+    static COMPILED: RefCell<HashMap<(String, String), Regex>> = RefCell::new(HashMap::new());
+}
+
+/// What is asked for: the parts between matches, the matches, or both in turn.
+#[derive(Clone, Copy)]
+pub(crate) struct Parts {
+    between: bool,
+    matches: bool,
+}
+
+pub(crate) const MATCHES: Parts = Parts { between: false, matches: true };
+pub(crate) const BETWEEN: Parts = Parts { between: true, matches: false };
+pub(crate) const BOTH: Parts = Parts { between: true, matches: true };
+
+/// The parts of `text` as a list: texts between matches, and for each match the list of its groups, each
+/// `{offset, length, string, name}` in characters (as jq's `match` gives them; the whole match is the first).
+pub(crate) fn run(text: &Val, regex: &Val, flags: &Val, parts: Parts) -> ValR {
+    let (text, pattern, flags) = (str_of(text)?, str_of(regex)?, str_of(flags)?);
+    let regex = compiled(pattern, flags)?;
+    limits::work(text.len().saturating_mul(states(pattern)) / 4096);
+    let mut out = Vec::new();
+    let mut chars = Chars { text, byte: 0, count: 0 };
+    let mut done = 0;
+    for found in regex.captures_iter(text) {
+        let Some(whole) = found.get(0) else { continue };
+        limits::work(1 + (text.len() - whole.start()) / 2048);
+        if flags.contains('n') && whole.is_empty() {
+            continue;
+        }
+        if parts.between {
+            out.push(Val::text(text.get(done..whole.start()).unwrap_or_default()));
+            done = whole.end();
+        }
+        if parts.matches {
+            out.push(groups(&regex, &found, &mut chars));
+        }
+        if !flags.contains('g') {
+            break;
+        }
+    }
+    if parts.between {
+        out.push(Val::text(text.get(done..).unwrap_or_default()));
+    }
+    Ok(Val::list(out))
+}
+
+/// Counts characters up to a byte; bytes are asked for in rising order, about.
+struct Chars<'t> {
+    text: &'t str,
+    byte: usize,
+    count: usize,
+}
+
+impl Chars<'_> {
+    fn before(&mut self, byte: usize) -> usize {
+        if byte < self.byte {
+            (self.byte, self.count) = (0, 0);
+        }
+        self.count += self.text.get(self.byte..byte).map_or(0, |part| part.chars().count());
+        self.byte = byte;
+        self.count
+    }
+}
+
+fn groups(regex: &Regex, found: &Captures<'_>, chars: &mut Chars<'_>) -> Val {
+    let start = found.get(0).map_or(0, |whole| whole.start());
+    let whole = chars.before(start);
+    let group = |(group, name): (Option<regex::Match<'_>>, Option<&str>)| {
+        let (offset, length, string) = match group {
+            Some(group) => {
+                let before = found.get(0).and_then(|all| all.as_str().get(..group.start() - start));
+                let offset = whole + before.map_or(0, |before| before.chars().count());
+                limits::seen(group.end() - start);
+                (Val::from(offset), Val::from(group.as_str().chars().count()), Val::text(group.as_str()))
+            }
+            None => (Val::from(-1_isize), Val::from(0_usize), Val::Null),
+        };
+        match name {
+            Some(name) => {
+                Val::entries([("offset", offset), ("length", length), ("string", string), ("name", Val::text(name))])
+            }
+            None => Val::entries([("offset", offset), ("length", length), ("string", string)]),
+        }
+    };
+    Val::list(found.iter().zip(regex.capture_names()).map(group).collect())
+}
+
+fn compiled(pattern: &str, flags: &str) -> Result<Regex, Error> {
+    // Counted whether or not it is compiled already, so that a record always costs the same.
+    limits::work(100 + states(pattern));
+    let key = (pattern.to_string(), flags.to_string());
+    if let Some(regex) = COMPILED.with_borrow(|kept| kept.get(&key).cloned()) {
+        return Ok(regex);
+    }
+    let regex = build(pattern, flags)?;
+    COMPILED.with_borrow_mut(|kept| {
+        if kept.len() >= KEPT {
+            kept.clear();
+        }
+        kept.insert(key, regex.clone());
+    });
+    Ok(regex)
+}
+
+fn build(pattern: &str, flags: &str) -> Result<Regex, Error> {
+    let mut builder = RegexBuilder::new(pattern);
+    builder.size_limit(MAX_COMPILED).dfa_size_limit(MAX_CACHED_STATES);
+    for flag in flags.chars() {
+        match flag {
+            'g' | 'n' => &mut builder,
+            'i' => builder.case_insensitive(true),
+            'x' => builder.ignore_whitespace(true),
+            's' => builder.dot_matches_new_line(true),
+            'm' => builder.multi_line(true),
+            'l' => builder.swap_greed(true),
+            'p' => builder.multi_line(true).dot_matches_new_line(true),
+            other => {
+                return Err(Error::str(format_args!(
+                    "`{other}` is no flag of a regular expression: use g i x s n p l"
+                )));
+            }
+        };
+    }
+    builder.build().map_err(|error| Error::str(format_args!("not a regular expression: {error}")))
+}
+
+/// How many states the expression has, about: its length times what it repeats.
+fn states(pattern: &str) -> usize {
+    let repeats = pattern.split('{').skip(1).filter_map(|after| {
+        let counts = after.split('}').next()?.split(',');
+        counts.filter_map(|count| count.trim().parse::<usize>().ok()).max()
+    });
+    repeats.fold(pattern.len().max(1), |states, times| states.saturating_mul(times.max(1))).min(MAX_STATES)
+}
