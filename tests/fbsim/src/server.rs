@@ -4,7 +4,7 @@ use crate::connection::{Connection, CuttableListener};
 use crate::faults::{FaultError, FaultPlan, FaultState};
 use crate::journal::JournalError;
 use crate::oracle::{self, Expectation, Report};
-use crate::settings::Options;
+use crate::settings::{Options, Settings};
 use crate::state::{Effect, World};
 use crate::{api, control, view};
 use axum::Router;
@@ -134,6 +134,19 @@ impl Handle {
         plan.check()?;
         self.sim.world().faults = FaultState::new(plan);
         Ok(())
+    }
+
+    /// Changes how the simulator behaves from the next call on.
+    pub fn change_settings(&self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.sim.world().settings);
+    }
+
+    /// Answers every call of a page with 80001 for so long; zero ends it.
+    pub fn throttle(&self, page: &str, time: Duration) {
+        let mut world = self.sim.world();
+        let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let until = world.now_ms().saturating_add_unsigned(ms);
+        world.page_mut(page).throttled_until = until;
     }
 
     /// Sets the only token that a page accepts, and revives it.

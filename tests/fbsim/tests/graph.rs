@@ -125,8 +125,10 @@ async fn what_a_create_and_an_update_refuse() {
     assert_eq!(sim.handle.effects().len(), 1, "a refusal executes nothing");
     sim.create("acme", "b", "https://jobs.test/1").await;
     sim.create("acme", "a", "https://jobs.test/1").await;
-    sim.control("settings", json!({ "duplicate_check": false })).await;
+    sim.handle.change_settings(|settings| settings.duplicate_check = false);
     sim.create("acme", "a", "https://jobs.test/1").await;
+    let (_, body) = sim.get("nobody_122199999999999").await;
+    assert!(body["error"]["message"].as_str().unwrap().contains("'nobody_122199999999999'"), "{body}");
 }
 
 #[tokio::test]
@@ -240,6 +242,8 @@ async fn a_page_or_the_whole_app_can_be_silenced() {
     assert_eq!(code(&sim.get("other").await.1).0, 4);
     sim.control("throttle", json!({ "ms": 0 })).await;
     assert_eq!(sim.get("other").await.0, 200);
+    sim.handle.throttle("acme", std::time::Duration::ZERO);
+    assert_eq!(sim.get("acme").await.0, 200);
     assert_eq!(sim.handle.report().totals.calls_while_throttled, 2);
 }
 

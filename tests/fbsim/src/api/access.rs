@@ -1,6 +1,6 @@
 //! Who calls, and whether they may.
 
-use super::call::{Call, Route};
+use super::call::Call;
 use super::error::ApiError;
 use crate::state::World;
 use hmac::{Hmac, Mac};
@@ -36,10 +36,9 @@ pub(crate) fn admit(world: &mut World, call: &Call) -> Result<Caller, ApiError> 
     };
     if !world.pages.contains_key(page) {
         // Only naming a page makes it: a post cannot exist on a page that nobody has named.
-        let names_page =
-            !matches!(call.route, Route::UpdatePost { .. } | Route::DeletePost { .. } | Route::ReadPost { .. });
-        if !(world.settings.auto_pages && names_page && role == Role::Anyone) {
-            return Err(ApiError::gone(page));
+        let post = call.route.post();
+        if !(world.settings.auto_pages && post.is_none() && role == Role::Anyone) {
+            return Err(ApiError::gone(post.unwrap_or(page)));
         }
         world.page_mut(page);
     }

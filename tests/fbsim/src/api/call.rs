@@ -116,6 +116,20 @@ impl Route {
             Self::Me | Self::Accounts | Self::DebugToken | Self::Unknown { .. } => None,
         }
     }
+
+    /// The post that is named.
+    pub(crate) fn post(&self) -> Option<&str> {
+        match self {
+            Self::UpdatePost { post, .. } | Self::DeletePost { post, .. } | Self::ReadPost { post, .. } => Some(post),
+            Self::CreatePost { .. }
+            | Self::ReadPage { .. }
+            | Self::List { .. }
+            | Self::Me
+            | Self::Accounts
+            | Self::DebugToken
+            | Self::Unknown { .. } => None,
+        }
+    }
 }
 
 /// A Graph call.
