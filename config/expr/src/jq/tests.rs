@@ -27,7 +27,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("[1, 2, 3] | map(. * 2), (.[] |= . + 1), (.[1:] = [9]), del(.[0])", "[[2,4,6],[2,3,4],[1,9],[2,3]]"),
     (
         "[range(5)], [range(1; 9; 3)], [limit(2; range(9))], first(range(3)), [recurse(if . < 3 then . + 1 else empty end; . != null)] | length",
-        "[5, 3, 2, 1, 1]",
+        "[5, 3, 2, 0, 4]",
     ),
     ("[{a: 1, b: 2}, {a: 1, b: 3}] | group_by(.a) | length", "[1]"),
     ("[{a: 2}, {a: 1}, {a: 2}] | unique_by(.a), min_by(.a)", r#"[[{"a":1},{"a":2}], {"a":1}]"#),
@@ -82,9 +82,9 @@ const PROGRAMS: &[(&str, &str)] = &[
         "[false, true, false, 1, true]",
     ),
     ("nan, infinite, -infinite | tojson", r#"["null", "null", "null"]"#),
-    ("abs, toarray | [.]", "[[null], [[null]]]"),
+    ("toarray | [.]", "[[[null]]]"),
     ("[splits(\"a\"; \"b\")?], 1", "[[], 1]"),
-    ("pow(2; 10), (2 | sqrt | floor), (10 | log10), (5.5 | round), (-5.5 | fabs?)", "[1024, 1, 1, 6]"),
+    ("pow(2; 10), (2 | sqrt | floor), (10 | log10), (5.5 | round), (-5.5 | abs)", "[1024, 1, 1, 6, 5.5]"),
     ("limit(3; repeat(1))", "[1, 1, 1]"),
     ("[.[] | select(.a)]?, \"end\"", r#"["end"]"#),
     ("until(. != null and . > 5; (. // 0) + 1)", "[6]"),
@@ -102,11 +102,18 @@ const PROGRAMS: &[(&str, &str)] = &[
 
 #[test]
 fn programs_give_what_jq_gives() {
+    let mut wrong = Vec::new();
     for (source, expected) in PROGRAMS {
         let found = run(source, &Json::Null);
         let expected: Vec<Json> = serde_json::from_str(expected).unwrap_or_else(|_| panic!("{expected}"));
-        assert_eq!(found.as_ref().ok(), Some(&expected), "{source}: {found:?}");
+        if found.as_ref().ok() != Some(&expected) {
+            wrong.push(format!(
+                "{source}\n   gives {}",
+                found.map_or_else(|e| e.to_string(), |f| Json::from(f).to_string())
+            ));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
