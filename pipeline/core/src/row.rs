@@ -95,6 +95,9 @@ pub struct Row {
     pub past: BTreeSet<String>,
     /// Posts with our marker that are not the row's: to be deleted.
     pub extra: BTreeSet<String>,
+    /// For the row of an orphan (a post whose marker no known key makes): the key that turned out to be its own.
+    /// The post is handed to that row before anything else happens here.
+    pub handed_to: Option<String>,
     /// The epoch under which the row was last armed or adopted.
     pub epoch: u64,
 }
@@ -146,6 +149,7 @@ impl Row {
             last: None,
             past: BTreeSet::new(),
             extra: BTreeSet::new(),
+            handed_to: None,
             epoch,
         }
     }
@@ -153,7 +157,7 @@ impl Row {
     /// True when a drain must look at the row although its head did not change.
     #[must_use]
     pub fn needs_attention(&self) -> bool {
-        self.state != RowState::Idle || self.recheck || !self.extra.is_empty()
+        self.state != RowState::Idle || self.recheck || !self.extra.is_empty() || self.handed_to.is_some()
     }
 }
 

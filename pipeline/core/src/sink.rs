@@ -81,8 +81,6 @@ pub struct FoundPost {
     pub created_at: Millis,
     /// What cannot be updated in place (the link without the marker), as far as the target tells.
     pub identity: Option<String>,
-    /// Which row it belongs to, when the target keeps that (an orphan is told by it).
-    pub row: Option<RowId>,
 }
 
 /// The times that a target's answers need.
@@ -118,8 +116,11 @@ pub trait Sink: Send + Sync {
     /// What the target is to have of a live record. Pure. An error is a dead letter and leaves the target as it is.
     fn render(&self, row: &RowId, body: &Json) -> Result<Rendered, TaskError>;
 
-    /// The marker that posts of this row carry.
+    /// The marker that posts of this row carry. Its first part is [`Sink::marker_prefix`], the rest is made of the key.
     fn marker(&self, row: &RowId) -> String;
+
+    /// The part of a marker that names import, export and target, so that posts of others are left alone.
+    fn marker_prefix(&self, import: &str, export: &str, target: &str) -> String;
 
     /// A number that changes when the target's credential does; a pause is bound to the one that was used.
     fn credential(&self, target: &str) -> u64;

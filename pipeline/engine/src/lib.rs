@@ -1,1 +1,34 @@
-//! jobpipe-engine
+//! The engine: the one place that decides what is written in which order. See `docs/durability.md`.
+//!
+//! It knows plans, tasks, heads and ledger rows, and reaches everything else through the ports of `jobpipe-core`.
+
+pub mod admin;
+pub mod admission;
+pub mod compute;
+pub mod docs;
+pub mod event;
+pub mod failpoint;
+pub mod layout;
+pub mod sweep;
+
+mod batch;
+mod closing;
+mod cursor;
+mod cx;
+mod drain;
+mod epoch;
+mod error;
+mod execute;
+mod files;
+mod gone;
+mod heads;
+mod relay;
+mod retention;
+mod settle;
+mod sort;
+mod worker;
+
+pub use cx::{Cx, EngineSettings, News};
+pub use epoch::renew as renew_epoch;
+pub use error::{EngineError, Result};
+pub use worker::serve;

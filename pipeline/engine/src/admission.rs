@@ -1,0 +1,223 @@
+//! Starting a run: one compare-and-set on the import decides, then anyone may insert what it decided.
+
+use crate::cx::Cx;
+use crate::docs::{self, ImportDoc, OpenRun, Read, RunDoc};
+use crate::error::{EngineError, Result};
+use crate::event::Event;
+use crate::failpoint::Point;
+use crate::layout::Layout;
+use jobpipe_core::{DocKind, NewTask, Plan, RunFacts, StageKind, TargetRef, TaskInput};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How a run is wished for.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Wish {
+    /// At most so many records from each crawl; such a run moves no cursor and infers nothing gone.
+    pub limit: Option<u64>,
+    /// Guards are approved beforehand.
+    pub approved: bool,
+    /// An open run of another definition is gone on with.
+    pub resume: bool,
+    /// An open run of another definition is cancelled for this one.
+    pub supersede: bool,
+    /// The part of the run's id after `@`; a new UUID when there is none.
+    pub slot: Option<String>,
+}
+
+/// What admission decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admitted {
+    /// A new run.
+    Started(String),
+    /// The open run goes on.
+    Resumed {
+        /// Its id.
+        run: String,
+        /// It goes on with the definition it started with, which is not the one given.
+        pinned: bool,
+    },
+    /// The open run is being cancelled; ask again when it is closed.
+    Superseding(String),
+}
+
+/// What to do about an import, as read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Decision {
+    Start,
+    Resume { pinned: bool },
+    Supersede,
+    Refuse,
+}
+
+fn decide(import: &ImportDoc, definition: &str, wish: &Wish) -> Decision {
+    match &import.open {
+        None => Decision::Start,
+        Some(open) if open.definition == definition => Decision::Resume { pinned: false },
+        Some(_) if wish.supersede => Decision::Supersede,
+        Some(_) if wish.resume => Decision::Resume { pinned: true },
+        Some(_) => Decision::Refuse,
+    }
+}
+
+/// Admits a run of `plan`, or goes on with the open one.
+pub async fn admit(cx: &Cx, plan: &Plan, wish: &Wish) -> Result<Admitted> {
+    let definition = plan.hash();
+    let targets = resolve(cx, plan)?;
+    cx.at(Point::AdmitDefinition)?;
+    docs::insert(&*cx.store, &*cx.ids, DocKind::Definition, &definition, plan).await?;
+    loop {
+        let import = import(cx, &plan.name).await?;
+        match decide(&import.doc, &definition, wish) {
+            Decision::Resume { pinned } => {
+                let Some(open) = &import.doc.open else { continue };
+                ensure(cx, open).await?;
+                let run = open.facts.run.clone();
+                cx.emit(Event::RunStarted { run: run.clone(), resumed: true });
+                return Ok(Admitted::Resumed { run, pinned });
+            }
+            Decision::Supersede => {
+                let Some(open) = &import.doc.open else { continue };
+                ensure(cx, open).await?;
+                crate::admin::cancel(cx, &open.facts.run).await?;
+                return Ok(Admitted::Superseding(open.facts.run.clone()));
+            }
+            Decision::Refuse => return Err(refuse(&import.doc, &plan.name)),
+            Decision::Start => {
+                let open = open_run(cx, plan, &definition, &targets, &import.doc, wish);
+                let new = ImportDoc { seq: open.facts.seq, open: Some(open.clone()), ..import.doc.clone() };
+                cx.at(Point::AdmitImport)?;
+                if docs::replace(&*cx.store, &*cx.ids, DocKind::Import, &plan.name, &import, new).await?.is_none() {
+                    continue;
+                }
+                ensure(cx, &open).await?;
+                cx.emit(Event::RunStarted { run: open.facts.run.clone(), resumed: false });
+                return Ok(Admitted::Started(open.facts.run));
+            }
+        }
+    }
+}
+
+fn refuse(import: &ImportDoc, name: &str) -> EngineError {
+    let run = import.open.as_ref().map_or("", |open| open.facts.run.as_str());
+    EngineError::Refused {
+        code: "JP522",
+        message: format!(
+            "run {run} of import `{name}` is still open and was started with another definition; \
+             go on with that one (--resume), or cancel it and start anew with this file (--new)"
+        ),
+    }
+}
+
+fn resolve(cx: &Cx, plan: &Plan) -> Result<BTreeMap<String, Vec<TargetRef>>> {
+    let layout = Layout::new(plan.clone());
+    let mut targets = BTreeMap::new();
+    for export in layout.effects() {
+        let sink = cx.stages.sink(plan, &export.name).map_err(EngineError::Stage)?;
+        targets.insert(export.name.clone(), sink.targets().map_err(EngineError::Stage)?);
+    }
+    Ok(targets)
+}
+
+fn open_run(
+    cx: &Cx,
+    plan: &Plan,
+    definition: &str,
+    targets: &BTreeMap<String, Vec<TargetRef>>,
+    import: &ImportDoc,
+    wish: &Wish,
+) -> OpenRun {
+    let slot = wish.slot.clone().unwrap_or_else(|| cx.ids.run());
+    OpenRun {
+        definition: definition.to_owned(),
+        facts: RunFacts {
+            import: plan.name.clone(),
+            run: format!("{}@{slot}", plan.name),
+            seq: import.seq + 1,
+            started_at: cx.now(),
+            since: import.since.clone(),
+            limit: wish.limit,
+        },
+        targets: targets.clone(),
+        approved: wish.approved,
+    }
+}
+
+/// The import's document, made if there is none.
+pub async fn import(cx: &Cx, name: &str) -> Result<Read<ImportDoc>> {
+    loop {
+        if let Some(import) = docs::read(&*cx.store, DocKind::Import, name).await? {
+            return Ok(import);
+        }
+        docs::insert(&*cx.store, &*cx.ids, DocKind::Import, name, &ImportDoc::default()).await?;
+    }
+}
+
+/// Inserts the run and its root tasks if absent; anyone may repeat it.
+pub async fn ensure(cx: &Cx, open: &OpenRun) -> Result<()> {
+    let run = &open.facts.run;
+    cx.at(Point::EnsureRun)?;
+    docs::insert(&*cx.store, &*cx.ids, DocKind::Run, run, &RunDoc::new(open.clone())).await?;
+    let layout = cx.layout(&open.definition).await?;
+    let mut roots = Vec::new();
+    for stage in layout.working().filter(|stage| stage.kind == StageKind::Crawl && stage.from.is_empty()) {
+        let tasks = root_tasks(cx, &layout, open, &stage.name)?;
+        for task in &tasks {
+            if let TaskInput::Requests(requests) = &task.input {
+                let prints: Vec<String> = requests.iter().map(|request| request.id.clone()).collect();
+                cx.store.seen_claim(run, &stage.name, &prints, &task.id).await?;
+            }
+        }
+        roots.extend(tasks);
+    }
+    cx.at(Point::EnsureRoots)?;
+    cx.store.tasks_insert(roots).await?;
+    cx.news.tell();
+    Ok(())
+}
+
+/// The tasks that start a stage; empty for one that is `from` others.
+pub fn root_tasks(cx: &Cx, layout: &Layout, open: &OpenRun, stage: &str) -> Result<Vec<NewTask>> {
+    let Some(plan) = layout.plan.stage(stage) else { return Ok(Vec::new()) };
+    let code = cx.stages.stage(&layout.plan, stage).map_err(EngineError::Stage)?;
+    let requests = code.roots(&open.facts).map_err(EngineError::Stage)?;
+    Ok(requests
+        .into_iter()
+        .map(|request| {
+            let group = request.group.clone();
+            NewTask::new(&open.facts.run, stage, &plan.queue, &group, TaskInput::Requests(vec![request]))
+        })
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(definition: &str) -> ImportDoc {
+        let facts = RunFacts {
+            import: "acme".into(),
+            run: "acme@1".into(),
+            seq: 1,
+            started_at: 0,
+            since: BTreeMap::new(),
+            limit: None,
+        };
+        let open = OpenRun { definition: definition.into(), facts, targets: BTreeMap::new(), approved: false };
+        ImportDoc { open: Some(open), ..ImportDoc::default() }
+    }
+
+    #[test]
+    fn an_import_has_one_open_run() {
+        let wish = Wish::default();
+        assert_eq!(decide(&ImportDoc::default(), "d1", &wish), Decision::Start);
+        assert_eq!(decide(&open("d1"), "d1", &wish), Decision::Resume { pinned: false });
+        assert_eq!(decide(&open("d1"), "d2", &wish), Decision::Refuse);
+        assert_eq!(
+            decide(&open("d1"), "d2", &Wish { resume: true, ..wish.clone() }),
+            Decision::Resume { pinned: true }
+        );
+        assert_eq!(decide(&open("d1"), "d2", &Wish { supersede: true, ..wish }), Decision::Supersede);
+    }
+}

@@ -1,0 +1,196 @@
+//! The end of a run: stages close in topological order, one write freezes the verdict, then gone pass, files, closed,
+//! and the import is free. Each step looks only at what is stored, so anyone may take the next one.
+
+use crate::cx::Cx;
+use crate::docs::{self, ClosedRun, ImportDoc, Read, RunDoc, RunState, Verdict};
+use crate::error::Result;
+use crate::event::Event;
+use crate::failpoint::Point;
+use crate::gone;
+use crate::layout::Layout;
+use crate::{admission, cursor};
+use jobpipe_core::{DocKind, NewTask, StagePlan, TaskInput};
+
+/// Takes every step towards the end that can be taken; true when the run is closed and the import free.
+pub(crate) async fn advance(cx: &Cx, id: &str) -> Result<bool> {
+    let mut run = cx.run(id).await?;
+    let layout = cx.layout(&run.doc.open.definition).await?;
+    loop {
+        let next = match run.doc.state {
+            RunState::Open => step_open(cx, &layout, &run).await?,
+            RunState::Settled => step_settled(cx, &layout, &run).await?,
+            RunState::Closed => {
+                free(cx, &layout, &run.doc).await?;
+                return Ok(true);
+            }
+        };
+        match next {
+            Step::Wait => return Ok(false),
+            Step::Again => run = cx.run(id).await?,
+            Step::Took(new) => run = *new,
+        }
+    }
+}
+
+enum Step {
+    /// Nothing can be done now.
+    Wait,
+    /// Another was faster: read again.
+    Again,
+    /// Done; this is the run now.
+    Took(Box<Read<RunDoc>>),
+}
+
+async fn put(cx: &Cx, run: &Read<RunDoc>, point: Point, change: impl FnOnce(&mut RunDoc)) -> Result<Step> {
+    let mut new = run.doc.clone();
+    change(&mut new);
+    cx.at(point)?;
+    let id = &run.doc.open.facts.run;
+    let done = docs::replace(&*cx.store, &*cx.ids, DocKind::Run, id, run, new).await?;
+    Ok(done.map_or(Step::Again, |run| Step::Took(Box::new(run))))
+}
+
+async fn step_open(cx: &Cx, layout: &Layout, run: &Read<RunDoc>) -> Result<Step> {
+    let id = &run.doc.open.facts.run;
+    if run.doc.cancel {
+        cx.store.tasks_cancel(id).await?;
+    }
+    let open: Vec<&StagePlan> = layout.working().filter(|stage| !run.doc.closed_stages.contains(&stage.name)).collect();
+    for stage in &open {
+        if !is_complete(cx, layout, &run.doc, stage).await? {
+            continue;
+        }
+        let name = stage.name.clone();
+        let step = put(cx, run, Point::CloseStage, |doc| {
+            doc.closed_stages.insert(name.clone());
+        })
+        .await?;
+        if matches!(step, Step::Took(_)) {
+            cx.emit(Event::StageClosed { run: id.clone(), stage: stage.name.clone() });
+        }
+        return Ok(step);
+    }
+    if !open.is_empty() {
+        return Ok(Step::Wait);
+    }
+    let verdict = verdict(&run.doc);
+    put(cx, run, Point::CloseVerdict, |doc| {
+        doc.verdict = Some(verdict);
+        doc.state = RunState::Settled;
+    })
+    .await
+}
+
+/// What the run may conclude, from what its tasks left.
+fn verdict(run: &RunDoc) -> Verdict {
+    let whole = !run.cancel && run.open.facts.limit.is_none();
+    Verdict {
+        clean: whole && !run.reasons.iter().any(|reason| reason.not_clean),
+        exhaustive: whole && !run.reasons.iter().any(|reason| reason.not_exhaustive),
+    }
+}
+
+/// A stage is complete when its inputs are closed, its roots exist, and then no task of it is open: read in this order.
+async fn is_complete(cx: &Cx, layout: &Layout, run: &RunDoc, stage: &StagePlan) -> Result<bool> {
+    if !stage.from.iter().all(|from| run.closed_stages.contains(from)) {
+        return Ok(false);
+    }
+    if stage.from.is_empty() && !run.cancel {
+        let roots = admission::root_tasks(cx, layout, &run.open, &stage.name)?;
+        let ids: Vec<String> = roots.into_iter().map(|task| task.id).collect();
+        if cx.store.tasks(&ids).await?.len() < ids.len() {
+            admission::ensure(cx, &run.open).await?;
+            return Ok(false);
+        }
+    }
+    Ok(!cx.store.tasks_any_open(&run.open.facts.run, &stage.name).await?)
+}
+
+async fn step_settled(cx: &Cx, layout: &Layout, run: &Read<RunDoc>) -> Result<Step> {
+    let id = &run.doc.open.facts.run;
+    if !run.doc.gone_done {
+        let passed = if run.doc.cancel { gone::Passed::default() } else { gone::pass(cx, layout, &run.doc).await? };
+        return put(cx, run, Point::CloseGoneDone, |doc| {
+            doc.gone_done = true;
+            doc.gone = passed.gone;
+            doc.guard = passed.guard;
+        })
+        .await;
+    }
+    if !run.doc.files_made {
+        if !run.doc.cancel {
+            make_files(cx, layout, id).await?;
+        }
+        return put(cx, run, Point::CloseFiles, |doc| doc.files_made = true).await;
+    }
+    for stage in layout.files() {
+        if cx.store.tasks_any_open(id, &stage.name).await? {
+            return Ok(Step::Wait);
+        }
+    }
+    let now = cx.now();
+    let (counts, tasks) = crate::admin::tally(cx, id).await?;
+    put(cx, run, Point::CloseRun, |doc| {
+        doc.state = RunState::Closed;
+        doc.ended_at = Some(now);
+        doc.counts.clone_from(&counts);
+        doc.tasks.clone_from(&tasks);
+    })
+    .await
+}
+
+async fn make_files(cx: &Cx, layout: &Layout, run: &str) -> Result<()> {
+    let tasks: Vec<NewTask> =
+        layout.files().map(|stage| NewTask::new(run, &stage.name, &stage.queue, "", TaskInput::Closing)).collect();
+    cx.at(Point::CloseFiles)?;
+    cx.store.tasks_insert(tasks).await?;
+    cx.news.tell();
+    Ok(())
+}
+
+/// One write frees the import: no open run, the cursor, whom to wake.
+async fn free(cx: &Cx, layout: &Layout, run: &RunDoc) -> Result<()> {
+    let facts = &run.open.facts;
+    loop {
+        let import = admission::import(cx, &facts.import).await?;
+        if import.doc.open.as_ref().is_none_or(|open| open.facts.run != facts.run) {
+            return Ok(());
+        }
+        let new = freed(cx, layout, run, &import.doc).await?;
+        cx.at(Point::CloseImport)?;
+        if docs::replace(&*cx.store, &*cx.ids, DocKind::Import, &facts.import, &import, new).await?.is_some() {
+            cx.emit(Event::RunClosed { run: facts.run.clone() });
+            cx.news.tell();
+            return Ok(());
+        }
+    }
+}
+
+async fn freed(cx: &Cx, layout: &Layout, run: &RunDoc, import: &ImportDoc) -> Result<ImportDoc> {
+    let facts = &run.open.facts;
+    let mut new = ImportDoc { open: None, ..import.clone() };
+    if run.cancel {
+        new.cancelled.insert(facts.seq);
+        return Ok(new);
+    }
+    if let Some(closed) = &import.closed {
+        new.to_wake.extend(closed.targets.values().flatten().map(|target| target.id.clone()));
+    }
+    new.to_wake.extend(run.open.targets.values().flatten().map(|target| target.id.clone()));
+    new.closed = Some(ClosedRun {
+        run: facts.run.clone(),
+        seq: facts.seq,
+        definition: run.open.definition.clone(),
+        targets: run.open.targets.clone(),
+        guard: run.guard.clone(),
+        approved: run.open.approved,
+    });
+    if run.guard.is_none() {
+        new.accepted_gen = facts.seq;
+    }
+    if run.verdict.is_some_and(|verdict| verdict.clean) && new.since_seq < facts.seq {
+        new.since = cursor::advance(cx, layout, run, &import.since).await?;
+        new.since_seq = facts.seq;
+    }
+    Ok(new)
+}

@@ -1,0 +1,212 @@
+//! The CPU half of a chain: pure, so it may run on a blocking thread, in a child process, or twice.
+
+use crate::error::{EngineError, Result};
+use crate::layout::Layout;
+use async_trait::async_trait;
+use jobpipe_core::{Counts, ErrorClass, Fate, Gathered, Outcome, Record, RunFacts, Stage, Stages, TaskError};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// One stage of a chain.
+#[derive(Clone)]
+pub struct Link {
+    /// The stage's name.
+    pub name: String,
+    /// The stage, compiled.
+    pub code: Arc<dyn Stage>,
+    /// Its records are stored, not only handed on.
+    pub stored: bool,
+}
+
+/// One chain to compute.
+pub struct Job {
+    /// The definition.
+    pub layout: Arc<Layout>,
+    /// The stages, in order, compiled.
+    pub chain: Vec<Link>,
+    /// What the first of them gathered.
+    pub gathered: Gathered,
+    /// The run.
+    pub facts: Arc<RunFacts>,
+    /// The input crashed before: compute it where it can do no harm.
+    pub suspect: bool,
+}
+
+/// What the stages of a chain gave, in order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChainOutcome {
+    /// One a stage.
+    pub stages: Vec<StageDone>,
+}
+
+/// What one stage of a chain gave.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageDone {
+    /// The stage.
+    pub stage: String,
+    /// Its outcome; the records are kept only where they are stored.
+    pub outcome: Outcome,
+    /// What it did, retries aside.
+    pub counts: Counts,
+}
+
+/// How a computation ended.
+pub enum Computed {
+    /// With outcomes.
+    Done(Box<ChainOutcome>),
+    /// With an error of the whole input.
+    Failed(TaskError),
+    /// It killed the process it ran in.
+    Crashed(String),
+}
+
+/// Where CPU work runs.
+#[async_trait]
+pub trait Compute: Send + Sync {
+    /// Computes a chain.
+    async fn run(&self, job: Job) -> Result<Computed>;
+}
+
+/// Runs suspects in a process of their own.
+#[async_trait]
+pub trait Isolate: Send + Sync {
+    /// Gives the child its input; `Err` says how it died.
+    async fn run(&self, input: Vec<u8>) -> std::result::Result<Vec<u8>, String>;
+}
+
+/// What a child is given.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ChildInput {
+    plan: jobpipe_core::Plan,
+    chain: Vec<(String, bool)>,
+    gathered: Gathered,
+    facts: RunFacts,
+}
+
+/// Computes in this process: at most so many at a time on blocking threads; suspects in a child.
+pub struct Pool {
+    slots: Arc<tokio::sync::Semaphore>,
+    isolate: Option<Arc<dyn Isolate>>,
+}
+
+impl Pool {
+    /// A pool of `threads`; without `isolate` a suspect is computed like any other.
+    #[must_use]
+    pub fn new(threads: usize, isolate: Option<Arc<dyn Isolate>>) -> Self {
+        Self { slots: Arc::new(tokio::sync::Semaphore::new(threads.max(1))), isolate }
+    }
+}
+
+#[async_trait]
+impl Compute for Pool {
+    async fn run(&self, job: Job) -> Result<Computed> {
+        let _slot = self.slots.acquire().await.map_err(|_| EngineError::Killed("compute pool closed"))?;
+        match &self.isolate {
+            Some(isolate) if job.suspect => run_in_child(isolate.as_ref(), job).await,
+            _ => {
+                let done = tokio::task::spawn_blocking(move || compute(&job.chain, job.gathered, &job.facts)).await;
+                Ok(done.map_or_else(|error| panicked(&error), flatten))
+            }
+        }
+    }
+}
+
+/// Computes at once on the caller's thread: what a simulation uses.
+#[derive(Debug, Default)]
+pub struct Inline;
+
+#[async_trait]
+impl Compute for Inline {
+    async fn run(&self, job: Job) -> Result<Computed> {
+        Ok(flatten(compute(&job.chain, job.gathered, &job.facts)))
+    }
+}
+
+fn flatten(done: std::result::Result<ChainOutcome, TaskError>) -> Computed {
+    done.map_or_else(Computed::Failed, |outcome| Computed::Done(Box::new(outcome)))
+}
+
+fn panicked(error: &tokio::task::JoinError) -> Computed {
+    Computed::Failed(TaskError {
+        class: ErrorClass::Permanent,
+        code: "JP199".to_owned(),
+        message: format!(
+            "the stage's own code panicked on this input ({error}); this is a bug of jobpipe: please report it with the dead letter"
+        ),
+        retry_after_ms: None,
+    })
+}
+
+async fn run_in_child(isolate: &dyn Isolate, job: Job) -> Result<Computed> {
+    let input = ChildInput {
+        plan: job.layout.plan.clone(),
+        chain: job.chain.iter().map(|link| (link.name.clone(), link.stored)).collect(),
+        gathered: job.gathered,
+        facts: (*job.facts).clone(),
+    };
+    let bytes = serde_json::to_vec(&input).map_err(|error| stage_error(&error))?;
+    match isolate.run(bytes).await {
+        Err(how) => Ok(Computed::Crashed(how)),
+        Ok(output) => {
+            let done: std::result::Result<ChainOutcome, TaskError> =
+                serde_json::from_slice(&output).map_err(|error| stage_error(&error))?;
+            Ok(flatten(done))
+        }
+    }
+}
+
+/// What the child process does: computes one input and gives the answer to write to its output.
+pub fn compute_in_child(input: &[u8], stages: &dyn Stages) -> Result<Vec<u8>> {
+    let input: ChildInput = serde_json::from_slice(input).map_err(|error| stage_error(&error))?;
+    let mut chain = Vec::new();
+    for (name, stored) in input.chain {
+        let code = stages.stage(&input.plan, &name).map_err(EngineError::Stage)?;
+        chain.push(Link { name, code, stored });
+    }
+    let done = compute(&chain, input.gathered, &input.facts);
+    serde_json::to_vec(&done).map_err(|error| stage_error(&error))
+}
+
+fn stage_error(error: &dyn std::fmt::Display) -> EngineError {
+    EngineError::Stage(TaskError {
+        class: ErrorClass::Permanent,
+        code: "JP198".to_owned(),
+        message: format!("a child process was not understood: {error}"),
+        retry_after_ms: None,
+    })
+}
+
+/// Runs the chain: the records that one stage gives are what the next one takes.
+fn compute(stages: &[Link], gathered: Gathered, facts: &RunFacts) -> std::result::Result<ChainOutcome, TaskError> {
+    let mut done = ChainOutcome { stages: Vec::new() };
+    let mut next = gathered;
+    for link in stages {
+        let withdrawn_before = match &next {
+            Gathered::Records(records) => count(records, Fate::Withdrawn),
+            Gathered::Answers(_) => 0,
+        };
+        let started = stopwatch();
+        let mut outcome = link.code.compute(next, facts)?;
+        let counts = Counts {
+            taken: outcome.taken,
+            given: count(&outcome.records, Fate::Live),
+            withdrawn: count(&outcome.records, Fate::Withdrawn).saturating_sub(withdrawn_before),
+            dead: u64::try_from(outcome.dead.len()).unwrap_or(u64::MAX),
+            retried: 0,
+            micros: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        };
+        let records = if link.stored { outcome.records.clone() } else { std::mem::take(&mut outcome.records) };
+        next = Gathered::Records(records);
+        done.stages.push(StageDone { stage: link.name.clone(), outcome, counts });
+    }
+    Ok(done)
+}
+
+fn count(records: &[Record], fate: Fate) -> u64 {
+    u64::try_from(records.iter().filter(|record| record.fate == fate).count()).unwrap_or(u64::MAX)
+}
+
+#[expect(clippy::disallowed_methods, reason = "measures the CPU half; nothing is decided by it")]
+fn stopwatch() -> std::time::Instant {
+    std::time::Instant::now()
+}

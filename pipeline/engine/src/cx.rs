@@ -1,0 +1,172 @@
+//! What every step of the engine is given.
+
+use crate::docs::{self, Read, RunDoc};
+use crate::error::{EngineError, Result};
+use crate::event::{Event, Events};
+use crate::failpoint::{Failpoints, Point};
+use crate::layout::Layout;
+use jobpipe_core::{Broker, Clock, DocKind, Hint, Ids, Millis, Plan, Stages, StateStore, Stop, StoreError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+/// Settings of the engine, all with defaults that suit one machine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EngineSettings {
+    /// Queues that this process works on.
+    pub queues: Vec<String>,
+    /// Tasks that run at once.
+    pub slots: usize,
+    /// Targets that are drained at once.
+    pub drains: usize,
+    /// Hints kept out at a time.
+    pub window: usize,
+    /// Records in a stored batch at most.
+    pub batch_records: usize,
+    /// Bytes of JSON in a stored batch at most.
+    pub batch_bytes: usize,
+    /// Heads or rows read at a time.
+    pub page: usize,
+    /// Calls that one round of a drain arms at most.
+    pub round: usize,
+    /// Crashes after which one input is dead, or a target paused.
+    pub crash_limit: u32,
+    /// How long the sweep waits between rounds.
+    pub sweep_every: std::time::Duration,
+    /// Runs kept whole; older closed ones keep only their document.
+    pub keep_runs: usize,
+    /// Bytes that sorting a file's records may hold in memory.
+    pub sort_bytes: usize,
+    /// Folder for spilled records.
+    pub spill: std::path::PathBuf,
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        Self {
+            queues: ["crawl", "transform", "export"].map(str::to_owned).to_vec(),
+            slots: 16,
+            drains: 8,
+            window: 64,
+            batch_records: 1_000,
+            batch_bytes: 1 << 20,
+            page: 500,
+            round: 64,
+            crash_limit: 3,
+            sweep_every: std::time::Duration::from_secs(5),
+            keep_runs: 3,
+            sort_bytes: 48 << 20,
+            spill: std::env::temp_dir(),
+        }
+    }
+}
+
+/// "Something may be ready, complete or due": never missed by one who subscribed before.
+#[derive(Debug)]
+pub struct News {
+    count: tokio::sync::watch::Sender<u64>,
+}
+
+impl Default for News {
+    fn default() -> Self {
+        Self { count: tokio::sync::watch::Sender::new(0) }
+    }
+}
+
+impl News {
+    /// Tells everyone.
+    pub fn tell(&self) {
+        self.count.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// From now on.
+    #[must_use]
+    pub fn subscribe(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.count.subscribe()
+    }
+}
+
+/// The ports and settings. One a process.
+pub struct Cx {
+    /// The truth.
+    pub store: Arc<dyn StateStore>,
+    /// The hints.
+    pub broker: Arc<dyn Broker>,
+    /// What definitions mean.
+    pub stages: Arc<dyn Stages>,
+    /// Where CPU work runs.
+    pub compute: Arc<dyn crate::compute::Compute>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub ids: Arc<dyn Ids>,
+    /// Who watches.
+    pub events: Arc<dyn Events>,
+    /// Where to die.
+    pub failpoints: Arc<dyn Failpoints>,
+    /// Whether to stop.
+    pub stop: Arc<dyn Stop>,
+    /// Settings.
+    pub settings: EngineSettings,
+    /// The name of this process in leases.
+    pub owner: String,
+    /// Woken when there may be something to dispatch, to close or to drain.
+    pub news: News,
+    /// Definitions by hash, compiled once a process.
+    pub layouts: Mutex<HashMap<String, Arc<Layout>>>,
+}
+
+impl Cx {
+    /// Dies here if a test says so.
+    pub fn at(&self, point: Point) -> Result<()> {
+        self.failpoints.hit(point).map_err(|_| EngineError::Killed(point.name()))
+    }
+
+    /// Wall time.
+    pub fn now(&self) -> Millis {
+        self.clock.now()
+    }
+
+    /// Tells those who watch.
+    pub fn emit(&self, event: Event) {
+        self.events.emit(event);
+    }
+
+    /// The run, which must exist.
+    pub async fn run(&self, run: &str) -> Result<Read<RunDoc>> {
+        docs::read(&*self.store, DocKind::Run, run)
+            .await?
+            .ok_or_else(|| EngineError::Refused { code: "JP520", message: format!("there is no run `{run}`") })
+    }
+
+    /// The layout of a stored definition.
+    pub async fn layout(&self, definition: &str) -> Result<Arc<Layout>> {
+        if let Some(layout) = self.cached(definition) {
+            return Ok(layout);
+        }
+        let stored: Option<Read<Plan>> = docs::read(&*self.store, DocKind::Definition, definition).await?;
+        let plan = stored.ok_or_else(|| StoreError::Corrupt {
+            what: format!("definition {definition}"),
+            message: "it is named by a run but not stored".to_owned(),
+        })?;
+        let layout = Arc::new(Layout::new(plan.doc));
+        if let Ok(mut layouts) = self.layouts.lock() {
+            layouts.insert(definition.to_owned(), Arc::clone(&layout));
+        }
+        Ok(layout)
+    }
+
+    fn cached(&self, definition: &str) -> Option<Arc<Layout>> {
+        self.layouts.lock().ok()?.get(definition).cloned()
+    }
+
+    /// Tells the broker as much as the window holds; the dispatcher tells the rest, and what gets lost.
+    pub async fn hint(&self, hints: Vec<Hint>) -> Result<()> {
+        let Some(first) = hints.first() else { return Ok(()) };
+        let room = self.settings.window.saturating_sub(self.broker.depth(&first.queue).await?);
+        let hints: Vec<Hint> = hints.into_iter().take(room).collect();
+        if !hints.is_empty() {
+            self.broker.publish(hints).await?;
+        }
+        Ok(())
+    }
+}

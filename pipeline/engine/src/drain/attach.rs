@@ -1,0 +1,260 @@
+//! A page not yet read under this store's epoch: its posts of ours are adopted before anything is made.
+
+use super::due;
+use super::exports::Export;
+use super::lease::{self, Lease};
+use super::send::millis;
+use super::{Notes, Round, again_if, arm};
+use crate::cx::Cx;
+use crate::docs::{EpochDoc, TargetDoc};
+use crate::error::Result;
+use crate::failpoint::Point;
+use jobpipe_core::{FoundPost, HeadWrite, Millis, Row, RowId, RowState, RowWrite, Stamps, Wanted};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Keys of orphans: posts whose marker no known key makes.
+const ORPHAN: &str = "jp:";
+
+/// The row of the orphan that carries the marker of this row.
+pub(super) fn orphan_id(export: &Export, id: &RowId) -> RowId {
+    RowId { key: format!("{ORPHAN}{}", export.sink.marker(id)), ..id.clone() }
+}
+
+/// True for an orphan's row that still has its post, or may.
+pub(super) fn is_orphan(row: &Row) -> bool {
+    row.id.key.starts_with(ORPHAN) && (row.post.is_some() || row.state != RowState::Idle)
+}
+
+/// One of our posts found, by marker.
+type Found = BTreeMap<String, BTreeMap<String, FoundPost>>;
+
+/// Attaches the page, or says when to come back.
+pub(super) async fn attach(cx: &Cx, lease: &Lease, doc: &TargetDoc, exports: &[Export], epoch: &EpochDoc) -> Result<Round> {
+    let began = match doc.attach {
+        Some((of, at)) if of == epoch.epoch => at,
+        _ => {
+            let now = cx.now();
+            let done = lease::change(cx, lease, |doc| doc.attach = Some((epoch.epoch, now))).await?;
+            return Ok(again_if(done.is_some()));
+        }
+    };
+    let before = rows_by_id(cx, &lease.target).await?;
+    let first = match read(cx, lease, exports).await? {
+        Ok(found) => found,
+        Err(next) => return Ok(come_back(next)),
+    };
+    if first.is_empty() && before.is_empty() && !epoch.restored {
+        return attached(cx, lease, epoch).await;
+    }
+    let wait = exports
+        .iter()
+        .map(|export| export.sink.times())
+        .map(|times| millis(times.send_by) + millis(times.timeout) + millis(times.settle));
+    let settled_at = began + wait.max().unwrap_or(0);
+    if cx.now() < settled_at {
+        return Ok(come_back(settled_at));
+    }
+    let before = rows_by_id(cx, &lease.target).await?;
+    let lag = exports.iter().map(|export| export.sink.times().read_lag).max().unwrap_or_default();
+    let mut found = match read(cx, lease, exports).await? {
+        Ok(found) => found,
+        Err(next) => return Ok(come_back(next)),
+    };
+    cx.clock.sleep(lag).await;
+    match read(cx, lease, exports).await? {
+        Ok(again) => {
+            for (marker, posts) in again {
+                found.entry(marker).or_default().extend(posts);
+            }
+        }
+        Err(next) => return Ok(come_back(next)),
+    }
+    adopt(cx, lease, exports, epoch, &before, found).await
+}
+
+fn come_back(at: Millis) -> Round {
+    Round::Rest { next_at: Some(at), busy: true }
+}
+
+async fn attached(cx: &Cx, lease: &Lease, epoch: &EpochDoc) -> Result<Round> {
+    cx.at(Point::DrainAttached)?;
+    let done = lease::change(cx, lease, |doc| {
+        doc.epoch = Some(epoch.epoch);
+        for mark in doc.marks.values_mut() {
+            mark.definition.clear();
+        }
+    })
+    .await?;
+    Ok(again_if(done.is_some()))
+}
+
+async fn rows_by_id(cx: &Cx, target: &str) -> Result<BTreeMap<RowId, Row>> {
+    let mut rows = BTreeMap::new();
+    let mut after: Option<RowId> = None;
+    loop {
+        let page = cx.store.rows_of(target, after.as_ref(), cx.settings.page).await?;
+        let Some(last) = page.last() else { return Ok(rows) };
+        after = Some(last.id.clone());
+        rows.extend(page.into_iter().map(|row| (row.id.clone(), row)));
+    }
+}
+
+/// Every post of our exports; `Err` = when to try again.
+async fn read(cx: &Cx, lease: &Lease, exports: &[Export]) -> Result<std::result::Result<Found, Millis>> {
+    let Some(export) = exports.first() else { return Ok(Ok(Found::new())) };
+    cx.at(Point::DrainProbe)?;
+    let posts = match export.sink.probe(&lease.target, 0).await {
+        Ok(posts) => posts,
+        Err(error) => {
+            tracing::warn!(target = %lease.target, "read-back failed: {} ({})", error.message, error.code);
+            return Ok(Err(cx.now() + 5_000));
+        }
+    };
+    let ours: BTreeSet<String> =
+        exports.iter().map(|export| export.sink.marker_prefix(&export.import, &export.name, &lease.target)).collect();
+    let mut found = Found::new();
+    for post in posts.into_iter().filter(|post| ours.iter().any(|prefix| post.marker.starts_with(prefix))) {
+        found.entry(post.marker.clone()).or_default().insert(post.post.clone(), post);
+    }
+    Ok(Ok(found))
+}
+
+async fn adopt(
+    cx: &Cx,
+    lease: &Lease,
+    exports: &[Export],
+    epoch: &EpochDoc,
+    before: &BTreeMap<RowId, Row>,
+    mut found: Found,
+) -> Result<Round> {
+    let mut posts: BTreeMap<RowId, Vec<FoundPost>> = BTreeMap::new();
+    for export in exports {
+        for id in known_ids(cx, lease, export, before).await? {
+            if let Some(own) = found.remove(&export.sink.marker(&id)) {
+                posts.insert(id, own.into_values().collect());
+            }
+        }
+        let prefix = export.sink.marker_prefix(&export.import, &export.name, &lease.target);
+        let orphans: Vec<String> = found.keys().filter(|marker| marker.starts_with(&prefix)).cloned().collect();
+        for marker in orphans {
+            let id = export.row(&lease.target, &format!("{ORPHAN}{marker}"));
+            stub(cx, export, &id.key).await?;
+            posts.insert(id, found.remove(&marker).unwrap_or_default().into_values().collect());
+        }
+    }
+    let ids: BTreeSet<&RowId> = posts.keys().chain(before.keys()).collect();
+    let mut writes = Vec::new();
+    for id in ids {
+        let row = before.get(id);
+        if row.is_some_and(|row| row.epoch >= epoch.epoch) {
+            continue;
+        }
+        let new = adopted(cx, lease, row, id, posts.get(id).map_or(&[], Vec::as_slice));
+        writes.push(RowWrite { expect: row.map(|row| row.version), row: new });
+    }
+    for page in writes.chunks(cx.settings.page) {
+        cx.at(Point::DrainAttach)?;
+        let applied = cx.store.rows_put(page.to_vec()).await?;
+        // a row that changed since the read-back began was not judged: the reading begins again
+        if applied.contains(&false) {
+            return Ok(come_back(cx.now() + 1_000));
+        }
+    }
+    attached(cx, lease, epoch).await
+}
+
+/// Ids whose markers can be told: of every head, and of every row.
+async fn known_ids(cx: &Cx, lease: &Lease, export: &Export, before: &BTreeMap<RowId, Row>) -> Result<Vec<RowId>> {
+    let mut ids: BTreeSet<RowId> = before
+        .keys()
+        .filter(|id| id.import == export.import && id.export == export.name && !id.key.starts_with(ORPHAN))
+        .cloned()
+        .collect();
+    let mut above = (0, String::new());
+    loop {
+        let heads = cx.store.heads_walk(&export.ledger, above, u64::MAX >> 1, cx.settings.page).await?;
+        let Some(last) = heads.last() else { return Ok(ids.into_iter().collect()) };
+        above = (last.stamps.changed_gen, last.key.clone());
+        ids.extend(
+            heads.iter().filter(|head| !head.key.starts_with(ORPHAN)).map(|head| export.row(&lease.target, &head.key)),
+        );
+    }
+}
+
+/// A head for a post whose key is unknown, before its row: so that what no run wants becomes gone.
+async fn stub(cx: &Cx, export: &Export, key: &str) -> Result<()> {
+    let stamps = Stamps {
+        version: cx.ids.nonce(),
+        hash: String::new(),
+        wanted: Wanted::Stub,
+        seen_gen: 0,
+        changed_gen: 0,
+        before: None,
+        rank: 0,
+        first_gen: 0,
+        missed: 0,
+        missed_gen: 0,
+        held_gen: 0,
+    };
+    let write = HeadWrite { key: key.to_owned(), expect: None, stamps, body: None, add_urls: Vec::new() };
+    cx.at(Point::DrainAttach)?;
+    cx.store.heads_put(&export.ledger, vec![write]).await?;
+    Ok(())
+}
+
+/// The row as the target has it: its first post, content unknown; others are extra; none = absent.
+fn adopted(cx: &Cx, lease: &Lease, row: Option<&Row>, id: &RowId, posts: &[FoundPost]) -> Row {
+    let old = row.cloned().unwrap_or_else(|| Row::blank(id.clone(), 0, lease.epoch));
+    let mut new = Row { version: cx.ids.nonce(), epoch: lease.epoch, ..arm::settled(old) };
+    let keep = posts
+        .iter()
+        .find(|post| new.post.as_ref() == Some(&post.post))
+        .or_else(|| posts.iter().min_by_key(|post| (post.created_at, post.post.clone())));
+    match keep {
+        Some(keep) => {
+            new.post = Some(keep.post.clone());
+            new.content = Some(due::unknown_content(keep.identity.as_deref()));
+            new.posted_at = cx.now();
+            new.extra = posts.iter().map(|post| post.post.clone()).filter(|post| *post != keep.post).collect();
+        }
+        None => {
+            new = arm::without_post(new);
+            new.extra.clear();
+        }
+    }
+    new
+}
+
+/// First half of giving an orphan's post to the row of its key: from now on the orphan is only handed over.
+pub(super) async fn claim_orphan(cx: &Cx, orphan: &Row, key: &str, lease: &Lease, notes: &mut Notes) -> Result<()> {
+    notes.again = true;
+    if orphan.state != RowState::Idle || orphan.handed_to.is_some() {
+        // an attempt on it ends first
+        notes.at(cx.now() + 1_000);
+        notes.again = false;
+        return Ok(());
+    }
+    tracing::info!(target = %lease.target, %key, "a post found by its marker belongs to this record");
+    arm::put(cx, orphan, |row| Row { handed_to: Some(key.to_owned()), ..row }).await?;
+    Ok(())
+}
+
+/// Second half, repeated until done: the row of the key has the post, then the orphan has it no more.
+pub(super) async fn hand_over(cx: &Cx, orphan: &Row, notes: &mut Notes) -> Result<()> {
+    notes.again = true;
+    let Some(key) = &orphan.handed_to else { return Ok(()) };
+    let id = RowId { key: key.clone(), ..orphan.id.clone() };
+    let new = Row { id, version: cx.ids.nonce(), recheck: true, handed_to: None, ..orphan.clone() };
+    // if absent: a repeated hand-over finds the row there
+    cx.store.rows_put(vec![RowWrite { expect: None, row: new }]).await?;
+    arm::put(cx, orphan, |row| Row {
+        post: None,
+        content: None,
+        extra: BTreeSet::new(),
+        recheck: false,
+        handed_to: None,
+        ..row
+    })
+    .await?;
+    Ok(())
+}

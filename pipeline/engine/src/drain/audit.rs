@@ -1,0 +1,57 @@
+//! The audit: what is left for a target that executes later than settle. More than one post with a marker: the others go.
+
+use super::exports::Export;
+use super::lease::{self, Lease};
+use super::{Notes, arm};
+use crate::cx::Cx;
+use crate::error::Result;
+use crate::failpoint::Point;
+use jobpipe_core::{Row, RowId, RowState};
+use std::collections::BTreeMap;
+
+/// A day and two hours: every create since the audits of it were planned.
+const WINDOW: i64 = 26 * 3_600_000;
+
+/// Reads the target and marks posts that are not their rows' as extra.
+pub(super) async fn audit(cx: &Cx, lease: &Lease, exports: &[Export], notes: &mut Notes) -> Result<()> {
+    let now = cx.now();
+    let Some(export) = exports.first() else { return Ok(()) };
+    cx.at(Point::DrainProbe)?;
+    let found = match export.sink.probe(&lease.target, now - WINDOW).await {
+        Ok(found) => found,
+        Err(error) => {
+            tracing::warn!(target = %lease.target, "audit failed: {} ({})", error.message, error.code);
+            notes.at(now + 60_000);
+            return Ok(());
+        }
+    };
+    let mut posts: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for post in found {
+        posts.entry(post.marker).or_default().push(post.post);
+    }
+    let mut after: Option<RowId> = None;
+    loop {
+        let rows = cx.store.rows_of(&lease.target, after.as_ref(), cx.settings.page).await?;
+        let Some(last) = rows.last() else { break };
+        after = Some(last.id.clone());
+        for row in rows.iter().filter(|row| row.state == RowState::Idle) {
+            let Some(own) = exports.iter().find(|one| one.import == row.id.import && one.name == row.id.export) else {
+                continue;
+            };
+            let Some(posts) = posts.get(&own.sink.marker(&row.id)) else { continue };
+            let extra: Vec<&String> =
+                posts.iter().filter(|post| row.post.as_ref() != Some(post) && !row.past.contains(*post)).collect();
+            if extra.is_empty() {
+                continue;
+            }
+            arm::put(cx, row, |mut row: Row| {
+                row.extra.extend(extra.iter().map(|post| (*post).clone()));
+                row
+            })
+            .await?;
+            notes.again = true;
+        }
+    }
+    lease::change(cx, lease, |doc| doc.audits.retain(|at| *at > now)).await?;
+    Ok(())
+}

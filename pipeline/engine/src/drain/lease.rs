@@ -1,0 +1,147 @@
+//! The lease of a target: one owner at a time, fenced by (epoch, number of the claim).
+
+use crate::cx::Cx;
+use crate::docs::{self, ImportDoc, Read, TargetDoc};
+use crate::error::Result;
+use crate::failpoint::Point;
+use crate::{admission, epoch};
+use jobpipe_core::{DocKind, Millis};
+
+/// A claim on a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Lease {
+    /// The target.
+    pub target: String,
+    /// The epoch of the claim.
+    pub epoch: u64,
+    /// The number of the claim.
+    pub fence: u64,
+    /// Who claimed.
+    pub owner: String,
+}
+
+impl Lease {
+    fn holds(&self, doc: &TargetDoc) -> bool {
+        doc.fence == self.fence && doc.fence_epoch == self.epoch && doc.owner.as_ref() == Some(&self.owner)
+    }
+}
+
+/// Takes the lease of a target that nobody holds.
+pub(super) async fn claim(cx: &Cx, target: &str) -> Result<Option<(Lease, Read<TargetDoc>)>> {
+    let epoch = epoch::read(cx).await?.epoch;
+    let Some(read) = docs::read::<TargetDoc, _>(&*cx.store, DocKind::Target, target).await? else { return Ok(None) };
+    if read.doc.owner.is_some() {
+        return Ok(None);
+    }
+    let lease = Lease { target: target.to_owned(), epoch, fence: read.doc.fence + 1, owner: cx.owner.clone() };
+    let new = TargetDoc {
+        fence: lease.fence,
+        fence_epoch: epoch,
+        owner: Some(cx.owner.clone()),
+        renewal: 0,
+        ..read.doc.clone()
+    };
+    cx.at(Point::DrainClaim)?;
+    let claimed = docs::replace(&*cx.store, &*cx.ids, DocKind::Target, target, &read, new).await?;
+    Ok(claimed.map(|page| (lease, page)))
+}
+
+/// The target as it is now, if the lease is still ours.
+pub(super) async fn reread(cx: &Cx, lease: &Lease) -> Result<Option<Read<TargetDoc>>> {
+    let read: Option<Read<TargetDoc>> = docs::read(&*cx.store, DocKind::Target, &lease.target).await?;
+    Ok(read.filter(|page| lease.holds(&page.doc)))
+}
+
+/// A fenced write on the target; `None` when the lease is lost.
+pub(super) async fn change(cx: &Cx, lease: &Lease, change: impl Fn(&mut TargetDoc)) -> Result<Option<Read<TargetDoc>>> {
+    loop {
+        let Some(page) = reread(cx, lease).await? else { return Ok(None) };
+        let mut new = page.doc.clone();
+        change(&mut new);
+        // those who wake the target write it too: then read and try again
+        if let Some(done) = docs::replace(&*cx.store, &*cx.ids, DocKind::Target, &lease.target, &page, new).await? {
+            return Ok(Some(done));
+        }
+    }
+}
+
+/// Lets the lease go; with a wake token, only if nobody woke the target since it was read (false: somebody did).
+pub(super) async fn release(cx: &Cx, lease: &Lease, wake: Option<u64>, next_at: Option<Millis>, busy: bool) -> Result<bool> {
+    cx.at(Point::DrainRelease)?;
+    loop {
+        let Some(page) = reread(cx, lease).await? else { return Ok(true) };
+        if wake.is_some_and(|wake| wake != page.doc.wake) {
+            return Ok(false);
+        }
+        let new = TargetDoc { owner: None, next_at, busy, ..page.doc.clone() };
+        if docs::replace(&*cx.store, &*cx.ids, DocKind::Target, &lease.target, &page, new).await?.is_some() {
+            cx.news.tell();
+            return Ok(true);
+        }
+    }
+}
+
+/// Wakes every target that the import still has to wake, then forgets them. Repeated by the sweep until it is done.
+pub(crate) async fn wake_targets(cx: &Cx, import: &str) -> Result<()> {
+    let read = admission::import(cx, import).await?;
+    if read.doc.to_wake.is_empty() {
+        return Ok(());
+    }
+    for target in &read.doc.to_wake {
+        cx.at(Point::WakeTarget)?;
+        wake(cx, &read.doc, import, target).await?;
+    }
+    cx.at(Point::WakeDone)?;
+    let new = ImportDoc { to_wake: std::collections::BTreeSet::new(), ..read.doc.clone() };
+    // when another was faster the targets are woken once more
+    docs::replace(&*cx.store, &*cx.ids, DocKind::Import, import, &read, new).await?;
+    cx.news.tell();
+    Ok(())
+}
+
+async fn wake(cx: &Cx, import: &ImportDoc, name: &str, target: &str) -> Result<()> {
+    let mut exports = Vec::new();
+    let mut label = target.to_owned();
+    if let Some(closed) = &import.closed {
+        for (export, targets) in &closed.targets {
+            if let Some(found) = targets.iter().find(|one| one.id == target) {
+                exports.push(format!("{name}/{export}"));
+                label.clone_from(&found.name);
+            }
+        }
+    }
+    loop {
+        let read: Option<Read<TargetDoc>> = docs::read(&*cx.store, DocKind::Target, target).await?;
+        let Some(read) = read else {
+            docs::insert(&*cx.store, &*cx.ids, DocKind::Target, target, &TargetDoc::new(&label)).await?;
+            continue;
+        };
+        let mut new = read.doc.clone();
+        new.wake += 1;
+        new.next_at = Some(0);
+        new.busy = true;
+        new.name.clone_from(&label);
+        for export in &exports {
+            new.marks.entry(export.clone()).or_default();
+        }
+        if docs::replace(&*cx.store, &*cx.ids, DocKind::Target, target, &read, new).await?.is_some() {
+            return Ok(());
+        }
+    }
+}
+
+/// Frees every lease: for an engine that has just taken the role, so that no other owner lives.
+pub(crate) async fn free_all(cx: &Cx) -> Result<()> {
+    let mut after = String::new();
+    loop {
+        let page: Vec<(String, Read<TargetDoc>)> =
+            docs::list(&*cx.store, DocKind::Target, "", &after, cx.settings.page).await?;
+        let Some((last, _)) = page.last() else { return Ok(()) };
+        after.clone_from(last);
+        for (id, read) in page.iter().filter(|(_, read)| read.doc.owner.is_some()) {
+            let crashes = read.doc.crashes + 1;
+            let new = TargetDoc { owner: None, next_at: Some(0), crashes, ..read.doc.clone() };
+            docs::replace(&*cx.store, &*cx.ids, DocKind::Target, id, read, new).await?;
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The drain: brings one target from what it has to what the heads want, by the effect protocol.
+//!
+//! A round looks at rows that need attention, walks the heads above each watermark, arms what is due, proves with one
+//! fenced write on the target that the lease is still held, and only then sends. See docs/durability.md.
+
+mod arm;
+mod attach;
+mod attention;
+mod audit;
+mod due;
+mod exports;
+mod lease;
+mod pace;
+mod send;
+mod walk;
+
+pub(crate) use lease::{free_all, wake_targets};
+
+use crate::cx::Cx;
+use crate::docs::{Read, TargetDoc};
+use crate::error::Result;
+use crate::event::Event;
+use crate::failpoint::Point;
+use arm::Armed;
+use exports::Export;
+use jobpipe_core::Millis;
+use lease::Lease;
+use pace::Pacing;
+
+/// Rounds under one lease before it is let go, so that pages take turns.
+const ROUNDS: usize = 32;
+
+/// What a round found out besides what it did.
+#[derive(Debug, Default)]
+struct Notes {
+    /// Times at which something is due.
+    due: Vec<Millis>,
+    /// Something changed: another round at once.
+    again: bool,
+    /// Work is left, now or later.
+    busy: bool,
+}
+
+impl Notes {
+    fn at(&mut self, time: Millis) {
+        self.due.push(time);
+        self.busy = true;
+    }
+}
+
+/// How a round ended.
+enum Round {
+    /// The lease is not ours any more.
+    Lost,
+    /// Another one.
+    Again,
+    /// Nothing more now.
+    Rest { next_at: Option<Millis>, busy: bool },
+}
+
+/// Drains a target until nothing is due now. Does nothing when another holds its lease.
+pub(crate) async fn drain(cx: &Cx, target: &str) -> Result<()> {
+    let Some((lease, mut page)) = lease::claim(cx, target).await? else { return Ok(()) };
+    for _ in 0..ROUNDS {
+        let wake = page.doc.wake;
+        match round(cx, &lease, page).await? {
+            Round::Lost => return Ok(()),
+            Round::Rest { next_at, busy } => {
+                if lease::release(cx, &lease, Some(wake), next_at, busy).await? {
+                    return Ok(());
+                }
+            }
+            Round::Again => {}
+        }
+        if cx.stop.is_stopping() {
+            break;
+        }
+        match lease::reread(cx, &lease).await? {
+            Some(new) => page = new,
+            None => return Ok(()),
+        }
+    }
+    let now = cx.now();
+    lease::release(cx, &lease, None, Some(now), true).await?;
+    Ok(())
+}
+
+async fn round(cx: &Cx, lease: &Lease, page: Read<TargetDoc>) -> Result<Round> {
+    let exports = match exports::gather(cx, &lease.target, &page.doc).await? {
+        Ok(exports) => exports,
+        Err(why) => return rest_with(cx, &page.doc, why),
+    };
+    if let Some(pause) = &page.doc.paused {
+        let renewed = pause.credential != 0
+            && exports.iter().any(|export| export.sink.credential(&lease.target) != pause.credential);
+        if !renewed {
+            cx.emit(Event::TargetPaused { target: page.doc.name.clone(), message: pause.why.clone() });
+            return Ok(Round::Rest { next_at: None, busy: true });
+        }
+        return Ok(again_if(lease::change(cx, lease, |doc| doc.paused = None).await?.is_some()));
+    }
+    if exports.is_empty() {
+        return Ok(Round::Rest { next_at: None, busy: false });
+    }
+    let epoch = crate::epoch::read(cx).await?;
+    if page.doc.epoch != Some(epoch.epoch) {
+        return attach::attach(cx, lease, &page.doc, &exports, &epoch).await;
+    }
+    if let Some(round) = record_definitions(cx, lease, &page.doc, &exports).await? {
+        return Ok(round);
+    }
+    work(cx, lease, &page.doc, &exports).await
+}
+
+fn again_if(held: bool) -> Round {
+    if held { Round::Again } else { Round::Lost }
+}
+
+fn rest_with(cx: &Cx, doc: &TargetDoc, why: String) -> Result<Round> {
+    cx.emit(Event::TargetPaused { target: doc.name.clone(), message: why });
+    Ok(Round::Rest { next_at: Some(cx.now().saturating_add(60_000)), busy: true })
+}
+
+/// The definition is recorded, with the watermark at 0, before anything is armed under it.
+async fn record_definitions(cx: &Cx, lease: &Lease, doc: &TargetDoc, exports: &[Export]) -> Result<Option<Round>> {
+    let stale: Vec<(String, String)> = exports
+        .iter()
+        .filter(|export| {
+            export.walks && doc.marks.get(&export.mark).is_none_or(|mark| mark.definition != export.closed.mark())
+        })
+        .map(|export| (export.mark.clone(), export.closed.mark()))
+        .collect();
+    if stale.is_empty() {
+        return Ok(None);
+    }
+    cx.at(Point::DrainDefinition)?;
+    let done = lease::change(cx, lease, |doc| {
+        for (name, definition) in &stale {
+            let mark = doc.marks.entry(name.clone()).or_default();
+            mark.definition.clone_from(definition);
+            mark.changed_gen = 0;
+            mark.key.clear();
+            mark.waits = None;
+        }
+    })
+    .await?;
+    Ok(Some(again_if(done.is_some())))
+}
+
+async fn work(cx: &Cx, lease: &Lease, doc: &TargetDoc, exports: &[Export]) -> Result<Round> {
+    let mut notes = Notes::default();
+    let mut pacing = Pacing::new(cx, doc);
+    let mut armed: Vec<Armed> = Vec::new();
+    let mut marks = doc.marks.clone();
+    let scanned = attention::look(cx, lease, exports, &mut pacing, &mut armed, &mut notes).await?;
+    for export in exports.iter().filter(|export| export.walks) {
+        walk::walk(cx, lease, export, &mut marks, &scanned, &mut pacing, &mut armed, &mut notes).await?;
+    }
+    if !armed.is_empty() || marks != doc.marks {
+        cx.at(Point::DrainArmed)?;
+        let proof = lease::change(cx, lease, |doc| {
+            doc.marks.clone_from(&marks);
+            pacing.store(doc);
+        })
+        .await?;
+        if proof.is_none() {
+            for one in &armed {
+                arm::unarm(cx, one, 0).await?;
+            }
+            return Ok(Round::Lost);
+        }
+    }
+    if !armed.is_empty() {
+        notes.again = true;
+        send::send_all(cx, lease, exports, armed, &mut notes).await?;
+    }
+    if doc.audits.first().is_some_and(|at| *at <= cx.now()) {
+        audit::audit(cx, lease, exports, &mut notes).await?;
+    }
+    if notes.again {
+        return Ok(Round::Again);
+    }
+    let audits = doc.audits.first().copied();
+    let next_at = notes.due.iter().copied().chain(audits).min();
+    Ok(Round::Rest { next_at, busy: notes.busy })
+}

@@ -1,0 +1,275 @@
+//! The walk above a watermark: heads in the order in which they changed, compared with the rows they should have.
+
+use super::arm::{self, Armed, Plan};
+use super::attach;
+use super::due::{self, Due, Want};
+use super::exports::Export;
+use super::lease::Lease;
+use super::pace::Pacing;
+use super::{Notes, lease};
+use crate::cx::Cx;
+use crate::docs::Mark;
+use crate::error::Result;
+use jobpipe_core::{Head, Millis, Row, RowId, RowState, RowWrite};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Share of a target's rows that a changed definition may touch without asking.
+const ASK_ABOVE: f64 = 0.3;
+
+/// What one head needs.
+enum Step {
+    /// Nothing: the watermark passes.
+    Pass,
+    /// Its row is marked so that a clearing decided earlier fails; then the watermark passes.
+    Write(Box<RowWrite>),
+    /// It is armed; then the watermark passes.
+    Arm(Box<Plan>),
+    /// The watermark stops here.
+    Stop(Option<Millis>),
+}
+
+/// Walks one export; moves its mark in `marks` and arms what is due.
+#[expect(clippy::too_many_arguments, reason = "one round's state")]
+pub(super) async fn walk(
+    cx: &Cx,
+    lease: &Lease,
+    export: &Export,
+    marks: &mut BTreeMap<String, Mark>,
+    scanned: &BTreeSet<RowId>,
+    pacing: &mut Pacing,
+    armed: &mut Vec<Armed>,
+    notes: &mut Notes,
+) -> Result<()> {
+    let Some(mut mark) = marks.get(&export.mark).cloned() else { return Ok(()) };
+    if !allowed(cx, lease, export, &mut mark).await? {
+        notes.busy = true;
+        marks.insert(export.mark.clone(), mark);
+        return Ok(());
+    }
+    loop {
+        let above = (mark.changed_gen, mark.key.clone());
+        let heads = cx.store.heads_walk(&export.ledger, above, export.closed.seq, cx.settings.page).await?;
+        if heads.is_empty() {
+            break;
+        }
+        let whole = page(cx, lease, export, &heads, &mut mark, scanned, pacing, armed, notes).await?;
+        if !whole {
+            notes.busy = true;
+            break;
+        }
+        if armed.len() >= cx.settings.round {
+            notes.again = true;
+            break;
+        }
+    }
+    marks.insert(export.mark.clone(), mark);
+    Ok(())
+}
+
+/// One page of heads; true when the watermark passed all of them.
+#[expect(clippy::too_many_arguments, reason = "one round's state")]
+async fn page(
+    cx: &Cx,
+    lease: &Lease,
+    export: &Export,
+    heads: &[Head],
+    mark: &mut Mark,
+    scanned: &BTreeSet<RowId>,
+    pacing: &mut Pacing,
+    armed: &mut Vec<Armed>,
+    notes: &mut Notes,
+) -> Result<bool> {
+    let rows = rows_of(cx, lease, export, heads).await?;
+    let mut steps = Vec::new();
+    for head in heads {
+        let id = export.row(&lease.target, &head.key);
+        let step = step(cx, lease, export, head, &id, &rows, scanned, pacing, notes).await?;
+        let stop = matches!(step, Step::Stop(_));
+        steps.push((head, step));
+        if stop {
+            break;
+        }
+    }
+    apply(cx, lease, steps, heads.len(), mark, armed, notes).await
+}
+
+/// Rows of these heads, and of the orphans that carry their markers.
+async fn rows_of(cx: &Cx, lease: &Lease, export: &Export, heads: &[Head]) -> Result<BTreeMap<RowId, Row>> {
+    let mut ids = Vec::with_capacity(heads.len());
+    for head in heads {
+        ids.push(export.row(&lease.target, &head.key));
+    }
+    let mut rows: BTreeMap<RowId, Row> =
+        cx.store.rows(&ids).await?.into_iter().map(|row| (row.id.clone(), row)).collect();
+    let orphans: Vec<RowId> =
+        ids.iter().filter(|id| !rows.contains_key(id)).map(|id| attach::orphan_id(export, id)).collect();
+    rows.extend(cx.store.rows(&orphans).await?.into_iter().map(|row| (row.id.clone(), row)));
+    Ok(rows)
+}
+
+#[expect(clippy::too_many_arguments, reason = "one head's surroundings")]
+async fn step(
+    cx: &Cx,
+    lease: &Lease,
+    export: &Export,
+    head: &Head,
+    id: &RowId,
+    rows: &BTreeMap<RowId, Row>,
+    scanned: &BTreeSet<RowId>,
+    pacing: &mut Pacing,
+    notes: &mut Notes,
+) -> Result<Step> {
+    let row = rows.get(id);
+    if let Some(open) = row.filter(|row| row.state != RowState::Idle || row.recheck) {
+        notes.again |= !scanned.contains(id);
+        notes.busy = true;
+        let new = Row { version: cx.ids.nonce(), recheck: true, ..open.clone() };
+        return Ok(Step::Write(Box::new(RowWrite { expect: Some(open.version), row: new })));
+    }
+    if row.is_none()
+        && let Some(orphan) = rows.get(&attach::orphan_id(export, id)).filter(|row| attach::is_orphan(row))
+    {
+        attach::claim_orphan(cx, orphan, &id.key, lease, notes).await?;
+        return Ok(Step::Stop(None));
+    }
+    let want = due::want_or_dead(cx, export, id, Some(head)).await?;
+    if let Some(row) = row.filter(|row| row.vanished && want == Want::Nothing) {
+        let new = Row { version: cx.ids.nonce(), vanished: false, ..row.clone() };
+        return Ok(Step::Write(Box::new(RowWrite { expect: Some(row.version), row: new })));
+    }
+    let guarded = export.closed.guard.is_some();
+    let Some(due) = due::compare(row, &want, export.sink.policy(), guarded) else { return Ok(Step::Pass) };
+    Ok(match pacing.take(&export.pace, due.op) {
+        Ok(()) => Step::Arm(Box::new(Plan { id: id.clone(), row: row.cloned(), due, seq: export.closed.seq })),
+        Err(at) => Step::Stop(Some(at)),
+    })
+}
+
+/// Applies the steps in bulk, then moves the watermark over the heads whose step held, up to the first that did not.
+async fn apply(
+    cx: &Cx,
+    lease: &Lease,
+    steps: Vec<(&Head, Step)>,
+    all: usize,
+    mark: &mut Mark,
+    armed: &mut Vec<Armed>,
+    notes: &mut Notes,
+) -> Result<bool> {
+    let mut plans = Vec::new();
+    let mut writes = Vec::new();
+    let mut kinds = Vec::new();
+    for (head, step) in steps {
+        let at = (head.stamps.changed_gen, &head.key);
+        match step {
+            Step::Pass => kinds.push((at, Kind::Pass)),
+            Step::Write(write) => {
+                writes.push(*write);
+                kinds.push((at, Kind::Write));
+            }
+            Step::Arm(plan) => {
+                plans.push(*plan);
+                kinds.push((at, Kind::Arm));
+            }
+            Step::Stop(when) => {
+                match when {
+                    Some(when) if when > cx.now() => notes.at(when),
+                    _ => notes.again = true,
+                }
+                kinds.push((at, Kind::Stop));
+            }
+        }
+    }
+    let written = if writes.is_empty() { Vec::new() } else { cx.store.rows_put(writes).await? };
+    let mut written = written.into_iter();
+    let mut arms = arm::arm(cx, lease, plans).await?.into_iter();
+    let mut passing = true;
+    let mut passed = 0;
+    for ((changed_gen, key), kind) in kinds {
+        let held = match kind {
+            Kind::Pass => true,
+            Kind::Stop => false,
+            Kind::Write => written.next().unwrap_or(false),
+            Kind::Arm => match arms.next().flatten() {
+                Some(one) => {
+                    armed.push(one);
+                    true
+                }
+                None => false,
+            },
+        };
+        if !held && kind != Kind::Stop {
+            notes.again = true;
+        }
+        passing &= held;
+        if passing {
+            mark.changed_gen = changed_gen;
+            mark.key.clone_from(key);
+            passed += 1;
+        }
+    }
+    Ok(passed == all)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Pass,
+    Write,
+    Arm,
+    Stop,
+}
+
+/// A changed definition that would touch more than its share of a target's rows waits for a person.
+async fn allowed(cx: &Cx, lease: &Lease, export: &Export, mark: &mut Mark) -> Result<bool> {
+    let definition = export.closed.definition.clone();
+    if mark.allowed.as_ref() == Some(&definition) {
+        return Ok(true);
+    }
+    let posted = cx.store.rows_posted(&lease.target, &export.import, &export.name).await?;
+    let why = if posted == 0 || mark.allowed.is_none() || export.closed.approved {
+        None
+    } else {
+        touched(cx, lease, export, posted).await?
+    };
+    if let Some(why) = why {
+        if mark.waits.as_ref() != Some(&why) {
+            let page = lease::reread(cx, lease).await?;
+            let name = page.map_or_else(|| lease.target.clone(), |page| page.doc.name);
+            cx.emit(crate::event::Event::TargetPaused { target: name, message: why.clone() });
+        }
+        mark.waits = Some(why);
+        return Ok(false);
+    }
+    mark.waits = None;
+    mark.allowed = Some(definition);
+    Ok(true)
+}
+
+/// Counts what the definition would do; the sentence when it is too much.
+async fn touched(cx: &Cx, lease: &Lease, export: &Export, posted: u64) -> Result<Option<String>> {
+    let mut above = (0, String::new());
+    let mut touched: u64 = 0;
+    loop {
+        let heads = cx.store.heads_walk(&export.ledger, above.clone(), export.closed.seq, cx.settings.page).await?;
+        let Some(last) = heads.last() else { break };
+        above = (last.stamps.changed_gen, last.key.clone());
+        let rows = rows_of(cx, lease, export, &heads).await?;
+        for head in &heads {
+            let id = export.row(&lease.target, &head.key);
+            let Ok(want) = due::want(export, &id, Some(head)) else { continue };
+            let due: Option<Due> = due::compare(rows.get(&id), &want, export.sink.policy(), false);
+            // records that are new with this definition's first run are no surprise
+            touched += u64::from(due.is_some() && head.stamps.first_gen < export.closed.seq);
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a share for people, far below 2^52")]
+    let share = touched as f64 / posted.max(1) as f64;
+    Ok((share > ASK_ABOVE).then(|| {
+        format!(
+            "the changed definition would touch {touched} of {posted} posts ({:.0} %, asked above {:.0} %); \
+             nothing is sent until `jobpipe runs approve {}`",
+            share * 100.0,
+            ASK_ABOVE * 100.0,
+            export.closed.run
+        )
+    }))
+}

@@ -1,0 +1,31 @@
+//! Why the engine stops.
+
+use jobpipe_core::{BrokerError, StoreError, TaskError};
+
+/// An error that ends a step of the engine. What was written stays; the step is repeated by the next engine.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The state store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The broker failed.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// A stage, file or sink could not be made from the stored definition, or a file could not be written.
+    #[error("{} ({})", .0.message, .0.code)]
+    Stage(TaskError),
+    /// Something asked for does not exist or is refused; the message says what to do.
+    #[error("{message} ({code})")]
+    Refused {
+        /// The stable code.
+        code: &'static str,
+        /// What, and what to do.
+        message: String,
+    },
+    /// A failpoint ended this process (in a simulation).
+    #[error("killed at failpoint {0}")]
+    Killed(&'static str),
+}
+
+/// Result of an engine step.
+pub type Result<T> = std::result::Result<T, EngineError>;

@@ -1,0 +1,202 @@
+//! One claim: run the chain, store its output, commit, relay.
+
+use crate::compute::{Computed, Job, Link};
+use crate::cx::Cx;
+use crate::docs::RunDoc;
+use crate::error::{EngineError, Result};
+use crate::event::Event;
+use crate::failpoint::Point;
+use crate::layout::Layout;
+use crate::settle::{self, Moment, Settled};
+use crate::{batch, files, relay};
+use jobpipe_core::{
+    Commit, ErrorClass, Gathered, Output, RunFacts, StageCx, StageInput, StageKind, Task, TaskError, TaskInput,
+    TaskState,
+};
+use std::sync::Arc;
+
+/// Executes a claimed task to its commit and relays it. What happens to the claim is in the store when this ends.
+pub(crate) async fn execute(cx: &Cx, task: &Task) -> Result<()> {
+    cx.at(Point::TaskClaimed)?;
+    let run = cx.run(&task.task.run).await?;
+    let layout = cx.layout(&run.doc.open.definition).await?;
+    let facts = Arc::new(run.doc.open.facts.clone());
+    let settled = work(cx, &layout, &run.doc, &facts, task).await?;
+    commit(cx, task, settled).await
+}
+
+async fn work(cx: &Cx, layout: &Arc<Layout>, run: &RunDoc, facts: &Arc<RunFacts>, task: &Task) -> Result<Settled> {
+    if task.task.crashes > 0
+        && let Some(halves) = settle::halve(task)
+    {
+        return Ok(halves);
+    }
+    let stage = layout.plan.stage(&task.task.stage);
+    if stage.is_some_and(|stage| stage.kind == StageKind::Export) {
+        return files::write(cx, layout, run, facts, task).await;
+    }
+    let moment = || Moment { now: cx.now(), fraction: cx.ids.fraction() };
+    let chain = match compile(cx, layout, &task.task.stage) {
+        Ok(chain) => chain,
+        Err(error) => return Ok(settle::settle_failed(layout, task, &error, moment())),
+    };
+    let input = match &task.task.input {
+        TaskInput::Requests(requests) => StageInput::Requests(requests.clone()),
+        TaskInput::Batch(id) => StageInput::Records(load(cx, id).await?),
+        TaskInput::Closing => StageInput::Records(Vec::new()),
+    };
+    let gathered = match gather(cx, &chain, input, facts).await {
+        Ok(gathered) => gathered,
+        Err(error) => return Ok(settle::settle_failed(layout, task, &error, moment())),
+    };
+    let suspect = task.task.crashes > 0;
+    let job = Job { layout: Arc::clone(layout), chain, gathered, facts: Arc::clone(facts), suspect };
+    Ok(match cx.compute.run(job).await? {
+        Computed::Done(outcome) => settle::settle(layout, task, *outcome, moment()),
+        Computed::Failed(error) => settle::settle_failed(layout, task, &error, moment()),
+        Computed::Crashed(how) => crashed(cx, layout, task, &how),
+    })
+}
+
+fn compile(cx: &Cx, layout: &Layout, first: &str) -> std::result::Result<Vec<Link>, TaskError> {
+    let chain = layout.chain(first);
+    let mut links = Vec::with_capacity(chain.len());
+    for stage in chain {
+        let code = cx.stages.stage(&layout.plan, &stage.name)?;
+        links.push(Link { name: stage.name.clone(), code, stored: layout.is_stored(stage) });
+    }
+    Ok(links)
+}
+
+async fn gather(
+    cx: &Cx,
+    chain: &[Link],
+    input: StageInput,
+    facts: &Arc<RunFacts>,
+) -> std::result::Result<Gathered, TaskError> {
+    let Some(first) = chain.first() else { return Ok(Gathered::Records(Vec::new())) };
+    let stage_cx = StageCx { facts: Arc::clone(facts), clock: Arc::clone(&cx.clock), stop: Arc::clone(&cx.stop) };
+    first.code.gather(input, &stage_cx).await
+}
+
+async fn load(cx: &Cx, id: &str) -> Result<Vec<jobpipe_core::Record>> {
+    let bytes = cx.store.batch(id).await?.ok_or_else(|| jobpipe_core::StoreError::Corrupt {
+        what: format!("batch {id}"),
+        message: "a commit names it, but it is not stored".to_owned(),
+    })?;
+    batch::decode(id, &bytes)
+}
+
+/// The child process died on this input: another crash of it, or the last one.
+fn crashed(cx: &Cx, layout: &Layout, task: &Task, how: &str) -> Settled {
+    if task.task.crashes + 1 >= cx.settings.crash_limit {
+        let error = TaskError {
+            class: ErrorClass::Poison,
+            code: "JP190".to_owned(),
+            message: format!(
+                "this input ended the process that worked on it {} times, the last time so: {how}; it is set aside, its neighbours are done",
+                task.task.crashes + 1
+            ),
+            retry_after_ms: None,
+        };
+        return settle::dead_whole(layout, task, &error, cx.now());
+    }
+    Settled {
+        state: TaskState::Ready,
+        not_before: cx.now(),
+        input: None,
+        result: jobpipe_core::TaskResult::default(),
+        records: Vec::new(),
+        retries: Vec::new(),
+    }
+}
+
+/// Stores the output, commits, and relays when the commit is this one's.
+async fn commit(cx: &Cx, task: &Task, settled: Settled) -> Result<()> {
+    let mut result = settled.result;
+    if !settled.records.is_empty() {
+        cx.at(Point::TaskOutput)?;
+        result.outputs = store(cx, task, settled.records).await?;
+    }
+    let crashed = settled.state == TaskState::Ready && settled.input.is_none();
+    let commit = Commit {
+        id: task.task.id.clone(),
+        fence: task.fence,
+        renewal: None,
+        state: settled.state,
+        not_before: settled.not_before,
+        // only a child that died under us is a crash; every other end of a claim is a clean one
+        crashes: if crashed { task.task.crashes + 1 } else { 0 },
+        input: settled.input,
+        result,
+        nonce: cx.ids.nonce(),
+    };
+    tell_retries(cx, task, &settled.retries);
+    cx.at(Point::TaskCommit)?;
+    if !put(cx, &commit).await? {
+        tracing::debug!(task = %task.task.id, fence = task.fence, "another attempt committed");
+        return Ok(());
+    }
+    cx.at(Point::TaskCommitted)?;
+    if !commit.state.is_terminal() {
+        cx.news.tell();
+        return Ok(());
+    }
+    relay::relay_result(cx, &task.task, &commit.result).await
+}
+
+/// Commits; when the answer is lost, reads back whose nonce is there.
+async fn put(cx: &Cx, commit: &Commit) -> Result<bool> {
+    const TRIES: usize = 5;
+    let mut last = None;
+    for _ in 0..TRIES {
+        match cx.store.tasks_commit(vec![commit.clone()]).await {
+            Ok(applied) if applied.first() == Some(&true) => return Ok(true),
+            Ok(_) => {
+                let tasks = cx.store.tasks(std::slice::from_ref(&commit.id)).await?;
+                return Ok(tasks.first().is_some_and(|task| task.nonce == commit.nonce));
+            }
+            Err(error @ jobpipe_core::StoreError::Unavailable { .. }) => last = Some(error),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    last.map_or(Ok(false), |error| Err(error.into()))
+}
+
+async fn store(cx: &Cx, task: &Task, records: Vec<(String, Vec<jobpipe_core::Record>)>) -> Result<Vec<Output>> {
+    let mut outputs = Vec::new();
+    let mut batches = Vec::new();
+    for (stage, records) in records {
+        for (bytes, live) in batch::encode(&records, cx.settings.batch_records, cx.settings.batch_bytes)? {
+            let ordinal = batches.len();
+            let id = format!("{}/{}/{}/{ordinal}", task.task.run, task.task.id, task.fence);
+            outputs.push(Output { stage: stage.clone(), batch: id.clone(), records: live });
+            batches.push((id, bytes));
+        }
+    }
+    cx.store.batches_put(batches).await?;
+    Ok(outputs)
+}
+
+fn tell_retries(cx: &Cx, task: &Task, retries: &[(jobpipe_core::Request, TaskError, u64)]) {
+    for (request, error, wait) in retries {
+        let (run, stage) = (task.task.run.clone(), task.task.stage.clone());
+        cx.emit(if error.class == ErrorClass::Throttled {
+            Event::Waiting { run, stage, on: request.group.clone(), for_ms: *wait }
+        } else {
+            Event::Retry {
+                run,
+                stage,
+                url: request.url.clone(),
+                code: error.code.clone(),
+                message: error.message.clone(),
+                in_ms: *wait,
+            }
+        });
+    }
+}
+
+/// A file could not be written: nothing is dead, the run stays as it is.
+pub(crate) fn file_error(error: TaskError) -> EngineError {
+    EngineError::Stage(error)
+}

@@ -1,0 +1,204 @@
+//! The one task of a file export: it reads what the file is made of in its order, and gives it to the stage.
+
+use crate::cx::Cx;
+use crate::docs::{self, RunDoc};
+use crate::error::{EngineError, Result};
+use crate::event::Event;
+use crate::failpoint::Point;
+use crate::layout::{Layout, Ledger};
+use crate::settle::Settled;
+use crate::sort::{Merge, Sortable, Sorter};
+use crate::{batch, execute};
+use async_trait::async_trait;
+use jobpipe_core::{
+    Counts, DocKind, Fate, Feed, FileRecord, Head, RecordReader, RunFacts, StageCx, StagePlan, StateStore, StoreError,
+    Task, TaskResult, TaskState, Wanted, Written,
+};
+use std::sync::Arc;
+
+/// Records handed to the stage at a time.
+const CHUNK: usize = 500;
+
+/// Writes the file of an export, and notes in the run where it lies.
+pub(crate) async fn write(cx: &Cx, layout: &Layout, run: &RunDoc, facts: &Arc<RunFacts>, task: &Task) -> Result<Settled> {
+    let stage = layout.plan.stage(&task.task.stage).ok_or_else(|| EngineError::Refused {
+        code: "JP521",
+        message: format!("the definition of run {} has no stage `{}`", facts.run, task.task.stage),
+    })?;
+    let export = cx.stages.file(&layout.plan, &stage.name).map_err(execute::file_error)?;
+    let mut reader = reader(cx, layout, run, stage).await?;
+    let stage_cx = StageCx { facts: Arc::clone(facts), clock: Arc::clone(&cx.clock), stop: Arc::clone(&cx.stop) };
+    cx.at(Point::FileWrite)?;
+    let written = export.write(reader.as_mut(), &stage_cx).await.map_err(execute::file_error)?;
+    cx.at(Point::FileWritten)?;
+    note(cx, &facts.run, &stage.name, &written).await?;
+    cx.emit(Event::FileWritten {
+        run: facts.run.clone(),
+        stage: stage.name.clone(),
+        path: written.path.clone(),
+        records: written.records,
+    });
+    let counts = Counts { taken: written.records, given: written.records, ..Counts::default() };
+    let result = TaskResult { counts: [(stage.name.clone(), counts)].into(), ..TaskResult::default() };
+    Ok(Settled { state: TaskState::Done, not_before: 0, input: None, result, records: Vec::new(), retries: Vec::new() })
+}
+
+async fn note(cx: &Cx, id: &str, stage: &str, written: &Written) -> Result<()> {
+    loop {
+        let run = cx.run(id).await?;
+        let mut new = run.doc.clone();
+        new.files.insert(stage.to_owned(), written.clone());
+        if docs::replace(&*cx.store, &*cx.ids, DocKind::Run, id, &run, new).await?.is_some() {
+            return Ok(());
+        }
+    }
+}
+
+async fn reader(cx: &Cx, layout: &Layout, run: &RunDoc, stage: &StagePlan) -> Result<Box<dyn RecordReader>> {
+    let ledger = layout.ledger_of(stage);
+    let seq = run.open.facts.seq;
+    let store = Arc::clone(&cx.store);
+    Ok(match stage.feed {
+        Feed::Snapshot => Box::new(Snapshot { store, ledger, after: String::new() }),
+        Feed::Changes => Box::new(Changes { store, ledger, seq, after: String::new() }),
+        Feed::Run | Feed::Batches | Feed::Heads => Box::new(sorted(cx, layout, &run.open.facts.run, &ledger).await?),
+    })
+}
+
+/// The committed batches of the run, sorted.
+async fn sorted(cx: &Cx, layout: &Layout, run: &str, ledger: &str) -> Result<RunRecords> {
+    let ledger = layout.ledgers.iter().find(|one| one.id == ledger);
+    let mut sorter = Sorter::new(&cx.settings.spill, cx.settings.sort_bytes);
+    let mut after = String::new();
+    loop {
+        let tasks = cx.store.tasks_of(run, None, &after, cx.settings.page).await?;
+        let Some(last) = tasks.last() else { break };
+        after.clone_from(&last.task.id);
+        for task in tasks.iter().filter(|task| task.state == TaskState::Done) {
+            let Some(result) = &task.result else { continue };
+            for output in &result.outputs {
+                push_batch(cx, ledger, output, &mut sorter).await?;
+            }
+        }
+    }
+    Ok(RunRecords { merge: sorter.finish()?, last_key: None })
+}
+
+async fn push_batch(
+    cx: &Cx,
+    ledger: Option<&Ledger>,
+    output: &jobpipe_core::Output,
+    sorter: &mut Sorter,
+) -> Result<()> {
+    let Some(place) = ledger.and_then(|ledger| ledger.sources.iter().position(|source| *source == output.stage)) else {
+        return Ok(());
+    };
+    let place = u32::try_from(place).unwrap_or(u32::MAX);
+    let bytes = cx.store.batch(&output.batch).await?.ok_or_else(|| StoreError::Corrupt {
+        what: format!("batch {}", output.batch),
+        message: "a commit names it, but it is not stored".to_owned(),
+    })?;
+    for record in batch::decode(&output.batch, &bytes)? {
+        let hash = match record.fate {
+            Fate::Live => record.hash(),
+            Fate::Withdrawn => String::new(),
+            Fate::Held => continue,
+        };
+        let body = serde_json::to_vec(&record.body).map_err(|error| StoreError::Corrupt {
+            what: format!("record {}", record.key),
+            message: error.to_string(),
+        })?;
+        let rank = place.saturating_mul(1 << 16).saturating_add(record.origin.rank);
+        sorter.push(Sortable { key: record.key, rank, hash, body })?;
+    }
+    Ok(())
+}
+
+/// The records of a run: one a key, the one that its head would be; all of those without a key.
+struct RunRecords {
+    merge: Merge,
+    last_key: Option<String>,
+}
+
+#[async_trait]
+impl RecordReader for RunRecords {
+    async fn next(&mut self) -> std::result::Result<Vec<FileRecord>, StoreError> {
+        let mut chunk = Vec::new();
+        while chunk.len() < CHUNK {
+            let Some(record) = self.merge.next()? else { break };
+            if !record.key.is_empty() && self.last_key.as_ref() == Some(&record.key) {
+                continue;
+            }
+            self.last_key = Some(record.key.clone());
+            if record.hash.is_empty() {
+                continue;
+            }
+            let body = serde_json::from_slice(&record.body).map_err(|error| StoreError::Corrupt {
+                what: format!("record {}", record.key),
+                message: error.to_string(),
+            })?;
+            chunk.push(FileRecord { change: None, key: record.key, body });
+        }
+        Ok(chunk)
+    }
+}
+
+/// All live heads.
+struct Snapshot {
+    store: Arc<dyn StateStore>,
+    ledger: String,
+    after: String,
+}
+
+#[async_trait]
+impl RecordReader for Snapshot {
+    async fn next(&mut self) -> std::result::Result<Vec<FileRecord>, StoreError> {
+        let heads = self.store.heads_live(&self.ledger, &self.after, CHUNK).await?;
+        if let Some(last) = heads.last() {
+            self.after.clone_from(&last.key);
+        }
+        Ok(heads.into_iter().map(|head| FileRecord { change: None, key: head.key, body: head.body }).collect())
+    }
+}
+
+/// The heads that the run changed.
+struct Changes {
+    store: Arc<dyn StateStore>,
+    ledger: String,
+    seq: u64,
+    after: String,
+}
+
+#[async_trait]
+impl RecordReader for Changes {
+    async fn next(&mut self) -> std::result::Result<Vec<FileRecord>, StoreError> {
+        loop {
+            let above = (self.seq, self.after.clone());
+            let heads = self.store.heads_walk(&self.ledger, above, self.seq, CHUNK).await?;
+            let Some(last) = heads.last() else { return Ok(Vec::new()) };
+            self.after.clone_from(&last.key);
+            let chunk: Vec<FileRecord> = heads.into_iter().filter_map(|head| changed(head, self.seq)).collect();
+            if !chunk.is_empty() {
+                return Ok(chunk);
+            }
+        }
+    }
+}
+
+/// How the run changed a head, as a reader of the file sees it; `None` when nothing visible happened.
+fn changed(head: Head, seq: u64) -> Option<FileRecord> {
+    let stamps = &head.stamps;
+    // a head that was missed is not seen by this run, so `before` is of an earlier one; it was live until now
+    let was_live = if stamps.seen_gen == seq {
+        stamps.before.as_ref().is_some_and(|before| before.wanted == Wanted::Live)
+    } else {
+        true
+    };
+    let change = match (was_live, stamps.wanted) {
+        (false, Wanted::Live) => "new",
+        (true, Wanted::Live) => "changed",
+        (true, Wanted::Gone | Wanted::Withdrawn) => "gone",
+        (false, _) | (_, Wanted::Stub) => return None,
+    };
+    Some(FileRecord { change: Some(change), key: head.key, body: head.body })
+}

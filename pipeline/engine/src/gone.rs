@@ -1,0 +1,141 @@
+//! The gone pass: heads that an exhaustive run did not list are counted missed, and declared gone after so many runs,
+//! unless so many would go at once that a person should look first.
+
+use crate::admission;
+use crate::cx::Cx;
+use crate::docs::RunDoc;
+use crate::error::Result;
+use crate::failpoint::Point;
+use crate::heads::{self, Writer};
+use crate::layout::{Layout, Ledger};
+use jobpipe_core::{GonePolicy, Wanted};
+
+/// What the pass found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Passed {
+    /// Heads declared gone.
+    pub gone: u64,
+    /// Why removals wait for a person.
+    pub guard: Option<String>,
+}
+
+/// Runs the pass over every ledger of the plan.
+pub(crate) async fn pass(cx: &Cx, layout: &Layout, run: &RunDoc) -> Result<Passed> {
+    let import = admission::import(cx, &layout.plan.name).await?;
+    let exhaustive = run.verdict.is_some_and(|verdict| verdict.exhaustive);
+    let mut passed = Passed::default();
+    for ledger in layout.ledgers.iter().filter(|ledger| ledger.tracked) {
+        let policy = layout.gone_policy(ledger);
+        let missing = match policy {
+            Some(policy) if exhaustive => count_missing(cx, ledger, run, policy).await?,
+            _ => 0,
+        };
+        let withdrawn = count_removed(cx, ledger, import.doc.accepted_gen, run.open.facts.seq).await?;
+        let guard = guard(cx, ledger, policy, run, missing, withdrawn).await?;
+        if let (Some(policy), true) = (policy, exhaustive) {
+            let writer = Writer { seq: run.open.facts.seq, cancelled: &import.doc.cancelled };
+            count_missed(cx, ledger, writer, policy, guard.is_none()).await?;
+        }
+        match guard {
+            None => passed.gone += missing,
+            Some(why) => passed.guard = Some(why),
+        }
+    }
+    Ok(passed)
+}
+
+/// How many heads this run would declare gone. Those it declared already (before a crash) count too.
+async fn count_missing(cx: &Cx, ledger: &Ledger, run: &RunDoc, policy: GonePolicy) -> Result<u64> {
+    let seq = run.open.facts.seq;
+    let mut after = String::new();
+    let mut missing = 0;
+    loop {
+        let page = cx.store.heads_unseen(&ledger.id, seq, &after, cx.settings.page).await?;
+        let Some((last, _)) = page.last() else { return Ok(missing) };
+        after.clone_from(last);
+        for (_, head) in &page {
+            let done = head.missed_gen == seq && head.changed_gen == seq && head.wanted == Wanted::Gone;
+            missing += u64::from(done || heads::would_go(head, seq, policy.after));
+        }
+    }
+}
+
+/// Heads that were live and that runs since the last accepted one have withdrawn (or, under a guard, declared gone).
+async fn count_removed(cx: &Cx, ledger: &Ledger, accepted: u64, seq: u64) -> Result<u64> {
+    let mut above = (accepted, "\u{10ffff}".to_owned());
+    let mut removed = 0;
+    loop {
+        let page = cx.store.heads_walk(&ledger.id, above.clone(), seq, cx.settings.page).await?;
+        let Some(last) = page.last() else { return Ok(removed) };
+        above = (last.stamps.changed_gen, last.key.clone());
+        removed += u64::try_from(
+            page.iter()
+                .filter(|head| head.stamps.wanted == Wanted::Withdrawn && head.stamps.first_gen <= accepted)
+                .count(),
+        )
+        .unwrap_or(u64::MAX);
+    }
+}
+
+/// The sentence of the guard, when more than the limit would be removed.
+async fn guard(
+    cx: &Cx,
+    ledger: &Ledger,
+    policy: Option<GonePolicy>,
+    run: &RunDoc,
+    missing: u64,
+    withdrawn: u64,
+) -> Result<Option<String>> {
+    let limit = policy.map_or(0.3, |policy| policy.limit);
+    let removed = missing + withdrawn;
+    if removed == 0 || run.open.approved {
+        return Ok(None);
+    }
+    let live = cx.store.heads_count(&ledger.id).await?.live + withdrawn;
+    #[expect(clippy::cast_precision_loss, reason = "a share for people, far below 2^52")]
+    let share = removed as f64 / live.max(1) as f64;
+    if share <= limit {
+        return Ok(None);
+    }
+    Ok(Some(format!(
+        "{removed} of {live} records of {} would be removed ({:.0} %, the limit is {:.0} %: {missing} no longer listed, {withdrawn} withdrawn); \
+         nothing is removed until `jobpipe runs approve {}`",
+        ledger.id,
+        share * 100.0,
+        limit * 100.0,
+        run.open.facts.run
+    )))
+}
+
+async fn count_missed(
+    cx: &Cx,
+    ledger: &Ledger,
+    writer: Writer<'_>,
+    policy: GonePolicy,
+    may_remove: bool,
+) -> Result<()> {
+    let mut after = String::new();
+    loop {
+        let page = cx.store.heads_unseen(&ledger.id, writer.seq, &after, cx.settings.page).await?;
+        let Some((last, _)) = page.last() else { return Ok(()) };
+        after.clone_from(last);
+        cx.at(Point::CloseGone)?;
+        heads::miss_keys(cx, &ledger.id, page, writer, policy.after, may_remove).await?;
+    }
+}
+
+/// Declares gone what the guarded run `seq` counted missed often enough but was not allowed to remove.
+pub(crate) async fn accept(cx: &Cx, layout: &Layout, seq: u64) -> Result<()> {
+    for ledger in layout.ledgers.iter().filter(|ledger| ledger.tracked) {
+        let Some(policy) = layout.gone_policy(ledger) else { continue };
+        let mut after = String::new();
+        loop {
+            let page = cx.store.heads_unseen(&ledger.id, seq, &after, cx.settings.page).await?;
+            let Some((last, _)) = page.last() else { break };
+            after.clone_from(last);
+            cx.at(Point::CloseGone)?;
+            heads::accept_keys(cx, &ledger.id, page, seq, policy.after).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! How a plan is cut: chains of stages that share a task, and ledgers that exports are kept in step from.
+
+use jobpipe_core::{Feed, Plan, StageKind, StagePlan};
+
+/// A plan with what the engine derives from it.
+#[derive(Debug)]
+pub struct Layout {
+    /// The plan.
+    pub plan: Plan,
+    /// Its hash.
+    pub hash: String,
+    /// Its ledgers.
+    pub ledgers: Vec<Ledger>,
+}
+
+/// The heads that some exports share: one for each set of stages that exports are `from`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ledger {
+    /// `import/stage` (several stages joined by `+`).
+    pub id: String,
+    /// The stages whose records it holds, in the order of `from`: among equals the first wins.
+    pub sources: Vec<String>,
+    /// Exports that need heads: effects, snapshots, changes.
+    pub tracked: bool,
+}
+
+impl Layout {
+    /// Derives chains and ledgers.
+    #[must_use]
+    pub fn new(plan: Plan) -> Self {
+        let hash = plan.hash();
+        let mut ledgers: Vec<Ledger> = Vec::new();
+        for export in plan.stages.iter().filter(|stage| stage.kind == StageKind::Export) {
+            let id = ledger_id(&plan.name, &export.from);
+            let tracked = export.feed != Feed::Run;
+            match ledgers.iter_mut().find(|ledger| ledger.id == id) {
+                Some(ledger) => ledger.tracked |= tracked,
+                None => ledgers.push(Ledger { id, sources: export.from.clone(), tracked }),
+            }
+        }
+        Self { plan, hash, ledgers }
+    }
+
+    /// The ledger that an export is kept in step from.
+    #[must_use]
+    pub fn ledger_of(&self, export: &StagePlan) -> String {
+        ledger_id(&self.plan.name, &export.from)
+    }
+
+    /// The ledgers with heads that records of `stage` belong to, and the stage's rank there.
+    pub fn ledgers_fed_by<'a>(&'a self, stage: &'a str) -> impl Iterator<Item = (&'a Ledger, u32)> + 'a {
+        self.ledgers.iter().filter(|ledger| ledger.tracked).filter_map(move |ledger| {
+            let at = ledger.sources.iter().position(|source| source == stage)?;
+            Some((ledger, u32::try_from(at).unwrap_or(u32::MAX)))
+        })
+    }
+
+    /// The stages that run under one claim with `first`, `first` included, in order.
+    #[must_use]
+    pub fn chain(&self, first: &str) -> Vec<&StagePlan> {
+        let mut chain = Vec::new();
+        let mut next = self.plan.stage(first);
+        while let Some(stage) = next {
+            chain.push(stage);
+            next = self.chained_after(stage);
+        }
+        chain
+    }
+
+    /// The one stage that shares its tasks: its only input is this stage, this stage feeds no other, same queue.
+    fn chained_after<'a>(&'a self, stage: &'a StagePlan) -> Option<&'a StagePlan> {
+        let mut children = self.plan.children(&stage.name).filter(|child| child.kind != StageKind::Export);
+        let child = children.next()?;
+        (children.next().is_none() && child.from.len() == 1 && child.queue == stage.queue).then_some(child)
+    }
+
+    /// The stages that take stored batches of `stage`: all its children that do not share its tasks.
+    #[must_use]
+    pub fn stored_children<'a>(&'a self, stage: &'a StagePlan) -> Vec<&'a StagePlan> {
+        let chained = self.chained_after(stage).map(|child| &child.name);
+        self.plan
+            .children(&stage.name)
+            .filter(|child| child.kind != StageKind::Export && Some(&child.name) != chained)
+            .collect()
+    }
+
+    /// True when records of `stage` are stored: an export or a stage outside the chain takes them.
+    #[must_use]
+    pub fn is_stored(&self, stage: &StagePlan) -> bool {
+        let exported = self.plan.children(&stage.name).any(|child| child.kind == StageKind::Export);
+        exported || !self.stored_children(stage).is_empty()
+    }
+
+    /// The stages that have tasks while the run is open: all but exports.
+    pub fn working(&self) -> impl Iterator<Item = &StagePlan> {
+        self.plan.stages.iter().filter(|stage| stage.kind != StageKind::Export)
+    }
+
+    /// The exports that write one file at the closing.
+    pub fn files(&self) -> impl Iterator<Item = &StagePlan> {
+        self.exports().filter(|stage| stage.feed != Feed::Heads)
+    }
+
+    /// The exports to targets with effects.
+    pub fn effects(&self) -> impl Iterator<Item = &StagePlan> {
+        self.exports().filter(|stage| stage.feed == Feed::Heads)
+    }
+
+    fn exports(&self) -> impl Iterator<Item = &StagePlan> {
+        self.plan.stages.iter().filter(|stage| stage.kind == StageKind::Export)
+    }
+
+    /// What a ledger does about missing records: the strictest policy of its sources; `None` = nothing is inferred.
+    #[must_use]
+    pub fn gone_policy(&self, ledger: &Ledger) -> Option<jobpipe_core::GonePolicy> {
+        let mut policy: Option<jobpipe_core::GonePolicy> = None;
+        for source in &ledger.sources {
+            let one = self.plan.stage(source)?.gone?;
+            policy = Some(match policy {
+                None => one,
+                Some(all) => {
+                    jobpipe_core::GonePolicy { after: all.after.max(one.after), limit: all.limit.min(one.limit) }
+                }
+            });
+        }
+        policy
+    }
+}
+
+fn ledger_id(import: &str, from: &[String]) -> String {
+    format!("{import}/{}", from.join("+"))
+}

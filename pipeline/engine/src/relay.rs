@@ -1,0 +1,164 @@
+//! What a commit still has to do. Every step may be repeated by anyone, with the same result; `open` falls last but one.
+
+use crate::cx::Cx;
+use crate::docs::{self, Read, RunDoc};
+use crate::error::Result;
+use crate::event::Event;
+use crate::failpoint::Point;
+use crate::heads::{self, Writer};
+use crate::layout::Layout;
+use crate::{batch, docs::ImportDoc};
+use jobpipe_core::{DocKind, Follow, Hint, NewTask, Reason, Request, StoreError, Task, TaskInput, TaskResult};
+use std::collections::BTreeSet;
+
+/// Repeats the relay of a terminal task whose `open` is still true.
+pub(crate) async fn relay(cx: &Cx, task: &Task) -> Result<()> {
+    let empty = TaskResult::default();
+    relay_result(cx, &task.task, task.result.as_ref().unwrap_or(&empty)).await
+}
+
+/// The relay of a committed task.
+pub(crate) async fn relay_result(cx: &Cx, task: &NewTask, result: &TaskResult) -> Result<()> {
+    let run = cx.run(&task.run).await?;
+    let layout = cx.layout(&run.doc.open.definition).await?;
+    let mut children = result.children.clone();
+    for follow in &result.follow {
+        children.extend(claim_requests(cx, &layout, task, follow).await?);
+    }
+    for output in &result.outputs {
+        children.extend(stored_edges(&layout, task, output));
+    }
+    if !children.is_empty() {
+        cx.at(Point::RelayChildren)?;
+        cx.store.tasks_insert(children.clone()).await?;
+    }
+    write_heads(cx, &layout, &run.doc, result).await?;
+    if !result.dead.is_empty() {
+        cx.at(Point::RelayDead)?;
+        cx.store.dead_put(result.dead.clone()).await?;
+    }
+    write_reasons(cx, &task.run, run, &result.reasons).await?;
+    cx.at(Point::RelayClose)?;
+    cx.store.tasks_close(std::slice::from_ref(&task.id)).await?;
+    tell(cx, task, result, children.len());
+    cx.at(Point::RelayHint)?;
+    let hints = children.iter().filter(|child| child.not_before <= cx.now()).map(hint).collect();
+    cx.hint(hints).await?;
+    cx.news.tell();
+    Ok(())
+}
+
+fn hint(task: &NewTask) -> Hint {
+    Hint { task: task.id.clone(), run: task.run.clone(), queue: task.queue.clone() }
+}
+
+/// Claims requests in `seen`; what this task owns becomes tasks, bundled by group in the order found.
+async fn claim_requests(cx: &Cx, layout: &Layout, task: &NewTask, follow: &Follow) -> Result<Vec<NewTask>> {
+    let Some(stage) = layout.plan.stage(&follow.stage) else { return Ok(Vec::new()) };
+    let mut prints = Vec::new();
+    let mut requests: Vec<&Request> = Vec::new();
+    let mut known = BTreeSet::new();
+    for request in &follow.requests {
+        if known.insert(&request.id) {
+            prints.push(request.id.clone());
+            requests.push(request);
+        }
+    }
+    cx.at(Point::RelaySeen)?;
+    let mine = cx.store.seen_claim(&task.run, &stage.name, &prints, &task.id).await?;
+    let mut bundles: Vec<(String, bool, Vec<Request>)> = Vec::new();
+    let size = usize::try_from(stage.bundle.max(1)).unwrap_or(1);
+    for (request, _) in requests.into_iter().zip(mine).filter(|(_, mine)| *mine) {
+        // a listing leads to more work: it has a task of its own, so that what it finds is known soon
+        let open = bundles.iter_mut().rev().find(|(group, listing, bundle)| {
+            *group == request.group && !*listing && !request.listing && bundle.len() < size
+        });
+        match open {
+            Some((_, _, bundle)) => bundle.push(request.clone()),
+            None => bundles.push((request.group.clone(), request.listing, vec![request.clone()])),
+        }
+    }
+    Ok(bundles
+        .into_iter()
+        .map(|(group, _, bundle)| {
+            NewTask::new(&task.run, &stage.name, &stage.queue, &group, TaskInput::Requests(bundle))
+        })
+        .collect())
+}
+
+/// Tasks for the stages that take this output as a stored batch.
+fn stored_edges(layout: &Layout, task: &NewTask, output: &jobpipe_core::Output) -> Vec<NewTask> {
+    let Some(stage) = layout.plan.stage(&output.stage) else { return Vec::new() };
+    layout
+        .stored_children(stage)
+        .into_iter()
+        .map(|child| NewTask::new(&task.run, &child.name, &child.queue, "", TaskInput::Batch(output.batch.clone())))
+        .collect()
+}
+
+async fn write_heads(cx: &Cx, layout: &Layout, run: &RunDoc, result: &TaskResult) -> Result<()> {
+    if run.open.facts.limit.is_some() && layout.ledgers.is_empty() {
+        return Ok(());
+    }
+    let import: Option<Read<ImportDoc>> = docs::read(&*cx.store, DocKind::Import, &layout.plan.name).await?;
+    let cancelled = import.map(|import| import.doc.cancelled).unwrap_or_default();
+    let writer = Writer { seq: run.open.facts.seq, cancelled: &cancelled };
+    for output in &result.outputs {
+        let ledgers: Vec<_> = layout.ledgers_fed_by(&output.stage).collect();
+        if ledgers.is_empty() {
+            continue;
+        }
+        let bytes = cx.store.batch(&output.batch).await?.ok_or_else(|| StoreError::Corrupt {
+            what: format!("batch {}", output.batch),
+            message: "a commit names it, but it is not stored".to_owned(),
+        })?;
+        let records = batch::decode(&output.batch, &bytes)?;
+        for (ledger, rank) in ledgers {
+            cx.at(Point::RelayHeads)?;
+            heads::write(cx, &ledger.id, rank, &records, writer).await?;
+        }
+    }
+    if !result.held.is_empty() {
+        cx.at(Point::RelayHeld)?;
+        let urls: Vec<String> = result.held.iter().map(|url| heads::url_print(url)).collect();
+        for ledger in layout.ledgers.iter().filter(|ledger| ledger.tracked) {
+            let keys = cx.store.heads_by_url(&ledger.id, &urls).await?;
+            heads::hold_keys(cx, &ledger.id, keys, writer.seq).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Adds reasons to the run; they must be there before `open` falls.
+async fn write_reasons(cx: &Cx, id: &str, mut run: Read<RunDoc>, reasons: &[Reason]) -> Result<()> {
+    loop {
+        if reasons.iter().all(|reason| run.doc.reasons.contains(reason)) {
+            return Ok(());
+        }
+        cx.at(Point::RelayReasons)?;
+        let mut new = run.doc.clone();
+        new.reasons.extend(reasons.iter().cloned());
+        match docs::replace(&*cx.store, &*cx.ids, DocKind::Run, id, &run, new).await? {
+            Some(_) => return Ok(()),
+            None => run = cx.run(id).await?,
+        }
+    }
+}
+
+fn tell(cx: &Cx, task: &NewTask, result: &TaskResult, children: usize) {
+    for letter in &result.dead {
+        cx.emit(Event::Dead {
+            run: task.run.clone(),
+            stage: letter.stage.clone(),
+            url: letter.url.clone(),
+            class: letter.error.class,
+            code: letter.error.code.clone(),
+            message: letter.error.message.clone(),
+        });
+    }
+    cx.emit(Event::TaskDone {
+        run: task.run.clone(),
+        counts: result.counts.clone(),
+        children: u64::try_from(children).unwrap_or(u64::MAX),
+    });
+}

@@ -1,0 +1,114 @@
+//! The sweep repeats every step that a crash may have skipped. All of it is idempotent.
+
+use crate::cx::Cx;
+use crate::docs::{self, ImportDoc, Read};
+use crate::drain;
+use crate::error::Result;
+use crate::settle;
+use crate::{admission, closing, relay, retention};
+use jobpipe_core::{Commit, DocKind, ErrorClass, Task, TaskError, TaskInput, TaskState};
+use std::collections::BTreeSet;
+
+/// What one sweep remembers for the next.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// Terminal tasks whose `open` was still true: relayed when seen twice, for their worker may be at it now.
+    unrelayed: BTreeSet<String>,
+}
+
+/// An engine that has just taken the role: no other owner lives, so everything running is free at once.
+pub async fn take_over(cx: &Cx) -> Result<()> {
+    drain::free_all(cx).await?;
+    for (_, import) in imports(cx).await? {
+        let Some(open) = &import.doc.open else { continue };
+        admission::ensure(cx, open).await?;
+        let mut after = String::new();
+        loop {
+            let tasks = cx.store.tasks_open(&open.facts.run, TaskState::Running, &after, cx.settings.page).await?;
+            let Some(last) = tasks.last() else { break };
+            after.clone_from(&last.task.id);
+            for task in &tasks {
+                free(cx, task).await?;
+            }
+        }
+    }
+    sweep(cx, &mut Memory::default(), true).await
+}
+
+/// A task whose owner died: ready again with one more crash, or dead when one input did it too often.
+async fn free(cx: &Cx, task: &Task) -> Result<()> {
+    let crashes = task.task.crashes + 1;
+    let single = match &task.task.input {
+        TaskInput::Requests(requests) => requests.len() <= 1,
+        TaskInput::Batch(_) | TaskInput::Closing => true,
+    };
+    // a file is written by nobody's input: it is never set aside
+    let poison = single && crashes >= cx.settings.crash_limit && task.task.input != TaskInput::Closing;
+    let mut commit = Commit {
+        id: task.task.id.clone(),
+        fence: task.fence,
+        renewal: Some(task.renewal),
+        state: TaskState::Ready,
+        not_before: 0,
+        crashes,
+        input: None,
+        result: jobpipe_core::TaskResult::default(),
+        nonce: cx.ids.nonce(),
+    };
+    if poison {
+        let run = cx.run(&task.task.run).await?;
+        let layout = cx.layout(&run.doc.open.definition).await?;
+        let error = TaskError {
+            class: ErrorClass::Poison,
+            code: "JP190".to_owned(),
+            message: format!(
+                "this input was being worked on when the process died, {crashes} times; it is set aside, its neighbours are done"
+            ),
+            retry_after_ms: None,
+        };
+        let settled = settle::dead_whole(&layout, task, &error, cx.now());
+        commit.state = TaskState::Dead;
+        commit.result = settled.result;
+    }
+    cx.store.tasks_commit(vec![commit]).await?;
+    Ok(())
+}
+
+/// One sweep over all imports. `at_once`: nobody else is at work, so relays are repeated without a second look.
+pub async fn sweep(cx: &Cx, memory: &mut Memory, at_once: bool) -> Result<()> {
+    let mut unrelayed = BTreeSet::new();
+    for (name, import) in imports(cx).await? {
+        if let Some(open) = &import.doc.open {
+            let run = &open.facts.run;
+            if cx.store.doc(DocKind::Run, run).await?.is_none() {
+                admission::ensure(cx, open).await?;
+            }
+            for state in [TaskState::Done, TaskState::Dead] {
+                for task in cx.store.tasks_open(run, state, "", cx.settings.page).await? {
+                    if at_once || memory.unrelayed.contains(&task.task.id) {
+                        relay::relay(cx, &task).await?;
+                    } else {
+                        unrelayed.insert(task.task.id);
+                    }
+                }
+            }
+            closing::advance(cx, run).await?;
+        }
+        drain::wake_targets(cx, &name).await?;
+        retention::clear(cx, &name).await?;
+    }
+    memory.unrelayed = unrelayed;
+    Ok(())
+}
+
+/// Every import, by name.
+pub async fn imports(cx: &Cx) -> Result<Vec<(String, Read<ImportDoc>)>> {
+    let mut all = Vec::new();
+    let mut after = String::new();
+    loop {
+        let page = docs::list(&*cx.store, DocKind::Import, "", &after, cx.settings.page).await?;
+        let Some((last, _)) = page.last() else { return Ok(all) };
+        after.clone_from(last);
+        all.extend(page);
+    }
+}

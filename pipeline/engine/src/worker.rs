@@ -1,0 +1,299 @@
+//! The loops of one engine: dispatch, work, close, drain, sweep. Each takes steps that stand for themselves.
+
+use crate::cx::Cx;
+use crate::docs::{self, Read, TargetDoc};
+use crate::error::{EngineError, Result};
+use crate::{admin, closing, drain, execute, sweep};
+use jobpipe_core::{Commit, DocKind, Hint, Millis, Task, TaskState};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Mutex, RwLock, Semaphore};
+use tokio::task::JoinSet;
+
+/// How long a loop waits at most before it looks whether to stop.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Works until the process wants to stop, or a step fails. Tasks that run are finished first.
+pub async fn serve(cx: Arc<Cx>) -> Result<()> {
+    sweep::take_over(&cx).await?;
+    let halt = Arc::new(tokio::sync::watch::Sender::new(false));
+    let gate = Arc::new(Gate {
+        slots: Semaphore::new(cx.settings.slots),
+        alone: RwLock::new(()),
+        stages: Mutex::new(HashMap::new()),
+    });
+    let mut loops: JoinSet<Result<()>> = JoinSet::new();
+    for queue in cx.settings.queues.clone() {
+        loops.spawn(work(Arc::clone(&cx), Arc::clone(&gate), queue, halt.subscribe()));
+    }
+    loops.spawn(dispatch(Arc::clone(&cx), halt.subscribe()));
+    loops.spawn(close(Arc::clone(&cx), halt.subscribe()));
+    loops.spawn(drains(Arc::clone(&cx), halt.subscribe()));
+    loops.spawn(sweeps(Arc::clone(&cx), halt.subscribe()));
+    let mut end = Ok(());
+    while let Some(done) = loops.join_next().await {
+        let done = done.unwrap_or_else(|error| {
+            Err(EngineError::Refused {
+                code: "JP599",
+                message: format!(
+                    "a loop of the engine panicked ({error}); this is a bug of jobpipe. Nothing is lost: run again"
+                ),
+            })
+        });
+        if let (Ok(()), Err(error)) = (&end, done) {
+            end = Err(error);
+            halt.send_replace(true);
+        }
+    }
+    end
+}
+
+type Halt = tokio::sync::watch::Receiver<bool>;
+
+/// True until the process stops or another loop has failed.
+fn goes_on(cx: &Cx, halt: &Halt) -> bool {
+    !cx.stop.is_stopping() && !*halt.borrow()
+}
+
+/// What limits how many tasks run at once.
+struct Gate {
+    slots: Semaphore,
+    /// Held for reading by every task, for writing by a suspect: it runs with nothing else in flight beside it.
+    alone: RwLock<()>,
+    /// The concurrency of stages that limit it, by (definition, stage).
+    stages: Mutex<HashMap<(String, String), Arc<Semaphore>>>,
+}
+
+async fn work(cx: Arc<Cx>, gate: Arc<Gate>, queue: String, halt: Halt) -> Result<()> {
+    let mut running: JoinSet<Result<()>> = JoinSet::new();
+    while goes_on(&cx, &halt) {
+        while let Some(done) = running.try_join_next() {
+            flatten(done)?;
+        }
+        let room = gate.slots.available_permits().clamp(1, 8);
+        let Ok(deliveries) = tokio::time::timeout(TICK, cx.broker.receive(&queue, room)).await else { continue };
+        let deliveries = deliveries?;
+        let tags: Vec<u64> = deliveries.iter().map(|delivery| delivery.tag).collect();
+        let ids: Vec<String> = deliveries.into_iter().map(|delivery| delivery.hint.task).collect();
+        // a claim is made only when there is a slot for it, so that other processes may take what this one cannot
+        let permits = gate.slots.acquire_many(u32::try_from(ids.len()).unwrap_or(1)).await;
+        if permits.is_err() {
+            return Ok(());
+        }
+        let claimed = cx.store.tasks_claim(&ids, &cx.owner, cx.now()).await?;
+        cx.broker.ack(&queue, &tags).await?;
+        drop(permits);
+        for task in claimed {
+            running.spawn(one(Arc::clone(&cx), Arc::clone(&gate), task));
+        }
+    }
+    while let Some(done) = running.join_next().await {
+        flatten(done)?;
+    }
+    Ok(())
+}
+
+fn flatten(done: std::result::Result<Result<()>, tokio::task::JoinError>) -> Result<()> {
+    done.unwrap_or_else(|error| {
+        Err(EngineError::Refused {
+            code: "JP599",
+            message: format!("the engine panicked ({error}); this is a bug of jobpipe. Nothing is lost: run again"),
+        })
+    })
+}
+
+/// One claimed task, to its end.
+async fn one(cx: Arc<Cx>, gate: Arc<Gate>, task: Task) -> Result<()> {
+    let Ok(_slot) = gate.slots.acquire().await else { return Ok(()) };
+    let limit = stage_limit(&cx, &gate, &task).await?;
+    let _stage = match &limit {
+        Some(limit) => limit.acquire().await.ok(),
+        None => None,
+    };
+    let done = if task.task.crashes > 0 {
+        let _alone = gate.alone.write().await;
+        execute::execute(&cx, &task).await
+    } else {
+        let _beside = gate.alone.read().await;
+        execute::execute(&cx, &task).await
+    };
+    if let Err(EngineError::Stage(_)) = &done {
+        release(&cx, &task).await?;
+    }
+    done
+}
+
+async fn stage_limit(cx: &Cx, gate: &Gate, task: &Task) -> Result<Option<Arc<Semaphore>>> {
+    let run = cx.run(&task.task.run).await?;
+    let definition = &run.doc.open.definition;
+    let layout = cx.layout(definition).await?;
+    let Some(limit) = layout.plan.stage(&task.task.stage).and_then(|stage| stage.concurrency) else { return Ok(None) };
+    let key = (definition.clone(), task.task.stage.clone());
+    let mut stages = gate.stages.lock().await;
+    let semaphore =
+        stages.entry(key).or_insert_with(|| Arc::new(Semaphore::new(usize::try_from(limit.max(1)).unwrap_or(1))));
+    Ok(Some(Arc::clone(semaphore)))
+}
+
+/// Gives a claim back uncharged: what failed is this place (a full disk), not the task.
+async fn release(cx: &Cx, task: &Task) -> Result<()> {
+    let commit = Commit {
+        id: task.task.id.clone(),
+        fence: task.fence,
+        renewal: None,
+        state: TaskState::Ready,
+        not_before: 0,
+        crashes: 0,
+        input: None,
+        result: jobpipe_core::TaskResult::default(),
+        nonce: cx.ids.nonce(),
+    };
+    cx.store.tasks_commit(vec![commit]).await?;
+    Ok(())
+}
+
+/// Waits for news, at most so long; a short rest first, so that a burst of news is one.
+async fn wait(cx: &Cx, news: &mut tokio::sync::watch::Receiver<u64>, most: Duration) {
+    cx.clock.sleep(Duration::from_millis(5)).await;
+    let most = most.min(TICK * 5);
+    tokio::select! {
+        _ = news.changed() => {}
+        () = cx.clock.sleep(most) => {}
+    }
+}
+
+/// Tells the broker of ready tasks, in turns over the open runs, while its window has room.
+async fn dispatch(cx: Arc<Cx>, halt: Halt) -> Result<()> {
+    let mut news = cx.news.subscribe();
+    let mut cursors: BTreeMap<String, String> = BTreeMap::new();
+    while goes_on(&cx, &halt) {
+        let mut open = Vec::new();
+        for (_, import) in sweep::imports(&cx).await? {
+            open.extend(import.doc.open.map(|open| open.facts.run));
+        }
+        cursors.retain(|run, _| open.contains(run));
+        for run in open {
+            dispatch_run(&cx, &run, cursors.entry(run.clone()).or_default()).await?;
+        }
+        wait(&cx, &mut news, TICK).await;
+    }
+    Ok(())
+}
+
+async fn dispatch_run(cx: &Cx, run: &str, cursor: &mut String) -> Result<()> {
+    for queue in &cx.settings.queues {
+        if cx.broker.depth(queue).await? > cx.settings.window / 2 {
+            return Ok(());
+        }
+    }
+    let ready = cx.store.tasks_ready(run, cx.now(), cursor, cx.settings.window).await?;
+    // at the end the walk begins anew: what was put back meanwhile lies behind
+    *cursor = if ready.len() < cx.settings.window {
+        String::new()
+    } else {
+        ready.last().map(|task| task.id.clone()).unwrap_or_default()
+    };
+    let mut by_queue: BTreeMap<String, Vec<Hint>> = BTreeMap::new();
+    for task in ready {
+        let hint = Hint { task: task.id, run: task.run, queue: task.queue.clone() };
+        by_queue.entry(task.queue).or_default().push(hint);
+    }
+    for hints in by_queue.into_values() {
+        cx.hint(hints).await?;
+    }
+    Ok(())
+}
+
+/// Takes every open run towards its end, and wakes targets when it is reached.
+async fn close(cx: Arc<Cx>, halt: Halt) -> Result<()> {
+    let mut news = cx.news.subscribe();
+    while goes_on(&cx, &halt) {
+        admin::obey(&cx).await?;
+        for (name, import) in sweep::imports(&cx).await? {
+            if let Some(open) = &import.doc.open
+                && closing::advance(&cx, &open.facts.run).await?
+            {
+                drain::wake_targets(&cx, &name).await?;
+            }
+        }
+        wait(&cx, &mut news, TICK).await;
+    }
+    Ok(())
+}
+
+/// Drains the targets that are due, several at once.
+async fn drains(cx: Arc<Cx>, halt: Halt) -> Result<()> {
+    let mut news = cx.news.subscribe();
+    let mut running: JoinSet<Result<String>> = JoinSet::new();
+    let mut busy: std::collections::BTreeSet<String> = std::collections::BTreeSet::new();
+    while goes_on(&cx, &halt) {
+        while let Some(done) = running.try_join_next() {
+            busy.remove(&joined(done)?);
+        }
+        let (due, next) = due_targets(&cx).await?;
+        for target in due {
+            if running.len() >= cx.settings.drains {
+                break;
+            }
+            if busy.insert(target.clone()) {
+                let cx = Arc::clone(&cx);
+                running.spawn(async move {
+                    drain::drain(&cx, &target).await?;
+                    Ok(target)
+                });
+            }
+        }
+        let most = next.map_or(TICK, |at| Duration::from_millis(u64::try_from(at - cx.now()).unwrap_or(0)));
+        wait(&cx, &mut news, most).await;
+    }
+    while let Some(done) = running.join_next().await {
+        joined(done)?;
+    }
+    Ok(())
+}
+
+fn joined(done: std::result::Result<Result<String>, tokio::task::JoinError>) -> Result<String> {
+    done.unwrap_or_else(|error| {
+        Err(EngineError::Refused {
+            code: "JP599",
+            message: format!("a drain panicked ({error}); this is a bug of jobpipe. Nothing is lost: run again"),
+        })
+    })
+}
+
+/// Targets that are due and free, and when the next one will be.
+async fn due_targets(cx: &Cx) -> Result<(Vec<String>, Option<Millis>)> {
+    let now = cx.now();
+    let mut due = Vec::new();
+    let mut next: Option<Millis> = None;
+    let mut after = String::new();
+    loop {
+        let page: Vec<(String, Read<TargetDoc>)> =
+            docs::list(&*cx.store, DocKind::Target, "", &after, cx.settings.page).await?;
+        let Some((last, _)) = page.last() else { return Ok((due, next)) };
+        after.clone_from(last);
+        for (id, read) in page {
+            match read.doc.next_at {
+                Some(at) if read.doc.owner.is_none() && at <= now => due.push(id),
+                Some(at) if read.doc.owner.is_none() => next = Some(next.map_or(at, |next| next.min(at))),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Repeats what a crash may have skipped.
+async fn sweeps(cx: Arc<Cx>, halt: Halt) -> Result<()> {
+    let mut memory = sweep::Memory::default();
+    let mut waited = Duration::ZERO;
+    while goes_on(&cx, &halt) {
+        cx.clock.sleep(TICK).await;
+        waited += TICK;
+        if waited >= cx.settings.sweep_every {
+            waited = Duration::ZERO;
+            sweep::sweep(&cx, &mut memory, false).await?;
+        }
+    }
+    Ok(())
+}
