@@ -46,7 +46,7 @@ const NOT_TAKEN: [&str; 31] = [
 ];
 
 /// Functions that users of jq know and that an import may not call, with what to do instead.
-const FORBIDDEN: [(&str, &str); 22] = [
+const FORBIDDEN: [(&str, &str); 20] = [
     ("env", "settings are named in capitals, where they may stand: `$NAME`"),
     ("input", "an expression sees one record"),
     ("inputs", "an expression sees one record"),
@@ -64,10 +64,8 @@ const FORBIDDEN: [(&str, &str); 22] = [
     ("strptime", "use `to_date(\"%d/%m/%Y\")`"),
     ("import", "modules cannot be loaded"),
     ("include", "modules cannot be loaded"),
-    ("limit_time", "an expression has no clock"),
+    ("module", "modules cannot be loaded"),
     ("system", "commands cannot be run"),
-    ("get_search_list", "modules cannot be loaded"),
-    ("modulemeta", "modules cannot be loaded"),
     ("combinations", "it grows without bounds: use `range` and `map`"),
 ];
 
