@@ -1,1 +1,3 @@
-//! jobpipe-connectors
+//! Connectors: how jobpipe speaks to the outside. Each knows one protocol or format and nothing of stages or runs.
+
+pub mod http;

@@ -1,0 +1,120 @@
+//! robots.txt, rates and servers' own words.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::response::IntoResponse as _;
+use axum::routing::get;
+use jobpipe_connectors::http::{HttpCall, HttpError};
+use jobpipe_core::{ErrorClass, Rate, TaskError};
+
+use crate::site::{Site, client};
+
+const RULES: &str = "User-agent: testbot\nDisallow: /private\nAllow: /private/open\n\nUser-agent: *\nDisallow: /\n";
+
+fn page() -> axum::routing::MethodRouter {
+    get(|| async { "page" })
+}
+
+#[tokio::test]
+async fn robots_txt_is_obeyed_and_fetched_once() {
+    let fetched = Arc::new(AtomicUsize::new(0));
+    let counter = fetched.clone();
+    let robots = get(move || async move {
+        counter.fetch_add(1, Ordering::SeqCst);
+        RULES
+    });
+    let site = Site::serve(Router::new().route("/robots.txt", robots).fallback(|| async { "page" })).await;
+    let client = client(&[&site]);
+    let calls = ["/jobs", "/private/x", "/private/open", "/a?b=1"].map(|path| HttpCall::get(site.url(path)));
+    let [a, b, c, d] = &calls;
+    let (a, b, c, d) = tokio::join!(client.fetch(a), client.fetch(b), client.fetch(c), client.fetch(d));
+    assert!(a.is_ok() && c.is_ok() && d.is_ok());
+    let error = b.unwrap_err();
+    assert_eq!((error.code(), error.class()), ("JP114", ErrorClass::Permanent));
+    assert!(error.to_string().contains("`testbot`") && error.to_string().contains("robots: ignore"), "{error}");
+    assert_eq!(fetched.load(Ordering::SeqCst), 1);
+    let ignoring = HttpCall { robots: false, ..HttpCall::get(site.url("/private/x")) };
+    assert!(client.fetch(&ignoring).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_missing_robots_txt_allows_and_a_broken_one_waits() {
+    for (status, allowed) in [(404, true), (403, true), (410, true), (500, false), (503, false), (429, false)] {
+        let robots = get(move || async move { StatusCode::from_u16(status).unwrap() });
+        let site = Site::serve(Router::new().route("/robots.txt", robots).route("/", page())).await;
+        let answer = client(&[&site]).fetch(&HttpCall::get(site.url("/"))).await;
+        assert_eq!(answer.is_ok(), allowed, "{status}: {answer:?}");
+        if let Err(error) = answer {
+            assert_eq!((error.code(), error.class()), ("JP115", ErrorClass::Transient), "{error}");
+            assert_eq!(site.hits(), 1, "the page is not asked for");
+        }
+    }
+}
+
+#[tokio::test]
+async fn crawl_delay_slows_the_rate() {
+    let robots = get(|| async { "User-agent: *\nCrawl-delay: 60\n" });
+    let site = Site::serve(Router::new().route("/robots.txt", robots).fallback(|| async { "page" })).await;
+    let client = client(&[&site]);
+    let call =
+        |path: &str| HttpCall { rate: Some(Rate { count: 100, per_ms: 1_000 }), ..HttpCall::get(site.url(path)) };
+    client.fetch(&call("/1")).await.unwrap();
+    let error = client.fetch(&call("/2")).await.unwrap_err();
+    assert!(matches!(error, HttpError::NoPermit { after, .. } if after > Duration::from_secs(50)), "{error}");
+}
+
+#[tokio::test]
+async fn the_rate_is_waited_for_with_patience_and_then_put_back() {
+    let site = Site::serve(Router::new().fallback(|| async { "page" })).await;
+    let client = client(&[&site]);
+    let call = |rate| HttpCall { rate: Some(rate), robots: false, ..HttpCall::get(site.url("/")) };
+    let quick = Rate { count: 20, per_ms: 1_000 };
+    let begun = tokio::time::Instant::now();
+    for _ in 0..5 {
+        client.fetch(&call(quick)).await.unwrap();
+    }
+    assert!(begun.elapsed() >= Duration::from_millis(200), "five calls at 20/s need four intervals of 50 ms");
+    let slow = Rate { count: 1, per_ms: 60_000 };
+    client.fetch(&call(slow)).await.unwrap();
+    let error = TaskError::from(client.fetch(&call(slow)).await.unwrap_err());
+    assert_eq!(error.class, ErrorClass::Throttled);
+    assert!(error.retry_after_ms.is_some_and(|ms| (50_000..=60_000).contains(&ms)), "{error:?}");
+    assert_eq!(site.hits(), 6);
+}
+
+#[tokio::test]
+async fn a_redirect_on_one_host_does_not_starve_behind_its_own_permit() {
+    let moved = get(|| async { (StatusCode::FOUND, [("location", "/new")]) });
+    let site = Site::serve(Router::new().route("/old", moved).route("/new", page())).await;
+    let call =
+        HttpCall { rate: Some(Rate { count: 1, per_ms: 60_000 }), robots: false, ..HttpCall::get(site.url("/old")) };
+    assert_eq!(client(&[&site]).fetch(&call).await.unwrap().body, b"page");
+}
+
+#[tokio::test]
+async fn retry_after_pauses_the_host_for_everybody() {
+    let busy = get(|| async { (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "120")]).into_response() });
+    let site = Site::serve(Router::new().route("/busy", busy).route("/", page())).await;
+    let client = client(&[&site]);
+    let call = |path: &str| HttpCall { robots: false, ..HttpCall::get(site.url(path)) };
+    let error = TaskError::from(client.fetch(&call("/busy")).await.unwrap_err());
+    assert_eq!((error.class, error.retry_after_ms), (ErrorClass::Transient, Some(120_000)));
+    let next = TaskError::from(client.fetch(&call("/")).await.unwrap_err());
+    assert_eq!(next.class, ErrorClass::Throttled);
+    assert!(next.retry_after_ms.is_some_and(|ms| ms > 110_000), "{next:?}");
+    assert_eq!(site.hits(), 1);
+}
+
+#[tokio::test]
+async fn an_empty_quota_pauses_the_host() {
+    let last = get(|| async { ([("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "90")], "last") });
+    let site = Site::serve(Router::new().route("/", last)).await;
+    let client = client(&[&site]);
+    let call = HttpCall { robots: false, ..HttpCall::get(site.url("/")) };
+    assert!(client.fetch(&call).await.is_ok());
+    assert_eq!(client.fetch(&call).await.unwrap_err().code(), "JP116");
+}
