@@ -6,6 +6,8 @@
 
 mod broker;
 mod memory;
+#[expect(clippy::unwrap_used, reason = "these are the bodies of tests")]
+pub mod suite;
 
 pub use broker::MemoryBroker;
 pub use memory::MemoryStore;

@@ -1,0 +1,85 @@
+//! Small documents.
+
+use super::Store;
+use jobpipe_core::{Doc, DocKind};
+use serde_json::json;
+
+fn doc(version: u64, name: &str) -> Doc {
+    Doc { version, body: json!({ "name": name, "seq": version }) }
+}
+
+pub async fn inserts_if_absent(store: Store) {
+    assert_eq!(store.doc(DocKind::Run, "r").await.unwrap(), None);
+    assert!(store.doc_insert(DocKind::Run, "r", doc(1, "first")).await.unwrap());
+    assert!(!store.doc_insert(DocKind::Run, "r", doc(2, "second")).await.unwrap());
+    assert_eq!(store.doc(DocKind::Run, "r").await.unwrap(), Some(doc(1, "first")));
+}
+
+pub async fn replaces_where_the_version_holds(store: Store) {
+    assert!(!store.doc_replace(DocKind::Import, "i", 1, doc(2, "nothing there")).await.unwrap());
+    assert_eq!(store.doc(DocKind::Import, "i").await.unwrap(), None, "a replacement must not insert");
+    store.doc_insert(DocKind::Import, "i", doc(1, "one")).await.unwrap();
+    assert!(!store.doc_replace(DocKind::Import, "i", 9, doc(2, "stale")).await.unwrap());
+    assert!(store.doc_replace(DocKind::Import, "i", 1, doc(5, "two")).await.unwrap());
+    assert!(!store.doc_replace(DocKind::Import, "i", 1, doc(6, "repeated")).await.unwrap());
+    assert_eq!(store.doc(DocKind::Import, "i").await.unwrap(), Some(doc(5, "two")));
+}
+
+pub async fn deletes(store: Store) {
+    store.doc_insert(DocKind::Command, "c", doc(1, "stop")).await.unwrap();
+    store.doc_delete(DocKind::Command, "c").await.unwrap();
+    store.doc_delete(DocKind::Command, "c").await.unwrap();
+    assert_eq!(store.doc(DocKind::Command, "c").await.unwrap(), None);
+    assert!(store.doc_insert(DocKind::Command, "c", doc(2, "again")).await.unwrap());
+}
+
+pub async fn keeps_kinds_apart(store: Store) {
+    for (version, kind) in (1..).zip(DocKind::ALL) {
+        assert!(store.doc_insert(kind, "same id", doc(version, kind.as_str())).await.unwrap());
+    }
+    for (version, kind) in (1..).zip(DocKind::ALL) {
+        let page = store.docs(kind, "", "", 10).await.unwrap();
+        assert_eq!(page, [("same id".to_owned(), doc(version, kind.as_str()))]);
+    }
+}
+
+pub async fn pages_by_prefix(store: Store) {
+    for id in ["jobs@2", "jobs@1", "jobs@10", "job", "jobs", "joba@1", "k", "jobs@1/x"] {
+        store.doc_insert(DocKind::Run, id, doc(1, id)).await.unwrap();
+    }
+    let ids = async |prefix: &str, after: &str, limit: usize| -> Vec<String> {
+        let page = store.docs(DocKind::Run, prefix, after, limit).await.unwrap();
+        assert!(page.iter().all(|(id, stored)| *stored == doc(1, id)));
+        page.into_iter().map(|(id, _)| id).collect()
+    };
+    assert_eq!(ids("jobs@", "", 10).await, ["jobs@1", "jobs@1/x", "jobs@10", "jobs@2"]);
+    assert_eq!(ids("jobs@", "", 2).await, ["jobs@1", "jobs@1/x"]);
+    assert_eq!(ids("jobs@", "jobs@1/x", 10).await, ["jobs@10", "jobs@2"]);
+    assert_eq!(ids("jobs@", "a", 1).await, ["jobs@1"], "after may lie before the prefix");
+    assert!(ids("jobs@", "jobs@2", 10).await.is_empty());
+    assert!(ids("jobs@", "z", 10).await.is_empty(), "after may lie behind the prefix");
+    assert_eq!(ids("jobs@1/x", "", 10).await, ["jobs@1/x"], "the prefix may be a whole id");
+    assert_eq!(ids("", "", 3).await, ["job", "joba@1", "jobs"]);
+    assert_eq!(ids("", "jobs@2", 10).await, ["k"]);
+    assert!(ids("jobs@", "", 0).await.is_empty());
+}
+
+pub async fn loses_no_update_under_eight_writers(store: Store) {
+    store.doc_insert(DocKind::Target, "t", Doc { version: 1, body: json!(0) }).await.unwrap();
+    let add = async |store: Store, writer: u64| {
+        for step in 0..20_u64 {
+            loop {
+                let read = store.doc(DocKind::Target, "t").await.unwrap().unwrap();
+                let next = Doc { version: 1_000 + writer * 1_000 + step, body: json!(read.body.as_u64().unwrap() + 1) };
+                if store.doc_replace(DocKind::Target, "t", read.version, next).await.unwrap() {
+                    break;
+                }
+            }
+        }
+    };
+    let writers: Vec<_> = (0..8).map(|writer| tokio::spawn(add(store.clone(), writer))).collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    assert_eq!(store.doc(DocKind::Target, "t").await.unwrap().unwrap().body, json!(160));
+}
