@@ -112,9 +112,19 @@ pub async fn are_ordered_bytewise(store: Store) {
 
 pub async fn keep_numbers_exactly(store: Store) {
     const MOST: u64 = (1 << 63) - 1;
-    // Decimal spellings whose nearest double is hard to find: a hash over them must not move.
-    let floats =
-        [1.0e-7, 0.1 + 0.2, 123_456.789e-300, 5e-324, f64::MAX, 2.225_073_858_507_201e-308, 9_007_199_254_740_993.5];
+    // Doubles whose decimal spelling a quick parser reads as their neighbour: a hash over them must not move.
+    let floats = [
+        1.0e-7,
+        1_299_142_558.571_428_5,
+        1_154_649_401.428_571_5,
+        1.308_680_281_960_024_9e-231,
+        0.1 + 0.2,
+        123_456.789e-300,
+        5e-324,
+        f64::MAX,
+        2.225_073_858_507_201e-308,
+        9_007_199_254_740_993.5,
+    ];
     let hard: Json =
         serde_json::from_str("[1.7976931348623157e308, 8.5e-44, 65613616999999977e-9, 4.35, -0.0]").unwrap();
     let body = json!({ "floats": floats, "hard": hard, "most": u64::MAX, "least": i64::MIN, "one": 1, "one.": 1.0 });
