@@ -84,7 +84,9 @@ fn library() -> &'static Library {
     static LIBRARY: OnceLock<Library> = OnceLock::new();
     LIBRARY.get_or_init(|| {
         let ours = jaq_core::load::parse(include_str!("prelude.jq"), |parser| parser.defs()).unwrap_or_default();
-        let jaq = jaq_core::defs().chain(jaq_std::defs()).filter(|def| !NOT_TAKEN.contains(&def.name));
+        let replaced = |def: &Def<&'static str>| def.name == "sub" && def.args.len() == 3;
+        let jaq = jaq_core::defs().chain(jaq_std::defs());
+        let jaq = jaq.filter(|def| !NOT_TAKEN.contains(&def.name) && !replaced(def));
         let defs: Vec<Def<&'static str>> = jaq.chain(ours).collect();
         let mut calls: BTreeMap<&'static str, BTreeSet<&'static str>> = BTreeMap::new();
         for def in &defs {

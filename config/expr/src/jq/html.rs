@@ -49,41 +49,80 @@ pub(crate) fn strip(html: &str) -> String {
 
 /// The text with its paragraphs, line breaks and lists (`- item`), ready for a post.
 pub(crate) fn to_text(html: &str) -> String {
-    let marked = tokens(html, layout);
     let mut out = String::new();
-    let mut blank = 0;
-    for line in marked.split(BREAK) {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        match (words.is_empty(), out.is_empty()) {
-            (true, _) => blank += 1,
-            (false, true) => out.push_str(&words.join(" ")),
-            (false, false) => {
-                out.push_str(if blank > 0 { "\n\n" } else { "\n" });
-                out.push_str(&words.join(" "));
+    let mut gap = Gap::None;
+    for part in tokens(html, layout).split(MARK) {
+        // The first part has no mark before it, and so no kind.
+        let (kind, text) = match part.split_at_checked(1) {
+            Some((kind @ (LINE | BREAK | PARAGRAPH), text)) => (kind, text),
+            _ => ("", part),
+        };
+        gap = gap.then(kind);
+        for (at, word) in text.split_whitespace().enumerate() {
+            if !out.is_empty() {
+                out.push_str(if at > 0 { " " } else { gap.text() });
             }
+            out.push_str(word);
+            gap = Gap::None;
         }
-        if !words.is_empty() {
-            blank = 0;
+        if gap == Gap::None && text.ends_with(char::is_whitespace) {
+            gap = Gap::Space;
         }
     }
     out
 }
 
-/// A line break, in what [`layout`] inserts: a character that HTML text cannot hold.
-const BREAK: char = '\u{0}';
+/// What stands between two words.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Gap {
+    None,
+    Space,
+    Line,
+    Break,
+    Blank,
+}
+
+impl Gap {
+    /// The gap once a mark of `kind` follows: a second `<br>` makes a blank line.
+    fn then(self, kind: &str) -> Self {
+        match kind {
+            LINE => self.max(Gap::Line),
+            BREAK if self == Gap::Break => Gap::Blank,
+            BREAK => self.max(Gap::Break),
+            PARAGRAPH => Gap::Blank,
+            _ => self,
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Gap::None => "",
+            Gap::Space => " ",
+            Gap::Line | Gap::Break => "\n",
+            Gap::Blank => "\n\n",
+        }
+    }
+}
+
+/// Begins what [`layout`] inserts, with its kind after it: a character that the text of HTML cannot hold.
+const MARK: char = '\0';
+const LINE: &str = "l";
+const BREAK: &str = "b";
+const PARAGRAPH: &str = "p";
 
 /// What stands where a tag stood.
 fn layout(tag: &Tag) -> &'static str {
     match (&*tag.name, tag.kind) {
-        ("br", StartTag) => "\0",
-        ("li" | "dt", StartTag) => "\0- ",
+        ("br", StartTag) => "\0b",
+        ("li" | "dt", StartTag) => "\0l- ",
         ("td" | "th", EndTag) => " ",
+        ("td" | "th", StartTag) => "",
         (
             "p" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "ul" | "ol" | "dl" | "table" | "blockquote" | "pre" | "hr",
             _,
-        ) => "\0\0",
+        ) => "\0p",
         _ if is_inline(tag) => "",
-        _ => "\0",
+        _ => "\0l",
     }
 }
 

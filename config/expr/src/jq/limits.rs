@@ -54,9 +54,12 @@ struct Budget {
     built: u64,
     /// Address below which the stack may not grow.
     floor: usize,
+    /// Which evaluation of this thread it is for.
+    evaluation: u64,
 }
 
 thread_local! {
+    static EVALUATIONS: Cell<u64> = const { Cell::new(0) };
     static BUDGET: Cell<Option<Budget>> = const { Cell::new(None) };
 }
 
@@ -94,7 +97,9 @@ pub(crate) fn on_a_larger_stack<T: Send>(work: impl Fn() -> T + Sync) -> Result<
 
 fn on_this_stack<T>(stack: usize, work: impl Fn() -> T) -> Result<T, Stop> {
     let floor = stack_pointer().saturating_sub(stack);
-    let _restore = Restore(BUDGET.replace(Some(Budget { steps: MAX_STEPS, built: MAX_BUILT, floor })));
+    let evaluation = EVALUATIONS.get() + 1;
+    EVALUATIONS.set(evaluation);
+    let _restore = Restore(BUDGET.replace(Some(Budget { steps: MAX_STEPS, built: MAX_BUILT, floor, evaluation })));
     catch_unwind(AssertUnwindSafe(work))
         .map_err(|payload| payload.downcast::<Stop>().map_or(Stop::Broken, |stop| *stop))
 }
@@ -104,6 +109,11 @@ fn on_this_stack<T>(stack: usize, work: impl Fn() -> T) -> Result<T, Stop> {
 fn stack_pointer() -> usize {
     let here = 0_u8;
     std::ptr::from_ref(std::hint::black_box(&here)).addr()
+}
+
+/// A number of the evaluation that runs on this thread; no other of this thread has the same.
+pub(crate) fn evaluation() -> u64 {
+    BUDGET.get().map_or(0, |budget| budget.evaluation)
 }
 
 /// Unwinds out of the evaluation. Outside of one, does nothing.

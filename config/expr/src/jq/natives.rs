@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use jaq_core::box_iter::box_once;
 use jaq_core::native::{Fun, bome, run, v};
-use jaq_core::{Cv, RunPtr};
+use jaq_core::{Bind, Cv, RunPtr, ValXs};
 use serde_json::Value as Json;
 
 use super::arithmetic::{Error, ValR};
@@ -17,13 +18,24 @@ use super::{access, dates, html, limits, numbers, regexes, wording};
 /// Functions of jaq's own that imports may not use.
 const NOT_TAKEN: [&str; 2] = ["halt", "escape_sh"];
 
-type Named = (&'static str, Box<[jaq_core::Bind]>, RunPtr<Closed>);
+type Named = (&'static str, Box<[Bind]>, RunPtr<Closed>);
 
 /// Every native function, jaq's and ours.
 pub(crate) fn all() -> impl Iterator<Item = Fun<Closed>> {
     let jaq = jaq_core::funs::<Closed>().chain(jaq_std::base_funs::<Closed>());
     let kept = jaq.filter(|(name, ..)| !NOT_TAKEN.contains(name));
-    kept.chain(on_values().into_iter().chain(on_numbers()).chain(on_text()).map(run::<Closed>))
+    let replace = ("sub", [Bind::Var(()), Bind::Fun(()), Bind::Var(())].into(), replace as RunPtr<Closed>);
+    kept.chain(
+        std::iter::once(replace).chain(on_values().into_iter().chain(on_numbers()).chain(on_text())).map(run::<Closed>),
+    )
+}
+
+/// `sub(regex; f; flags)`
+fn replace(mut cv: Cv<'_, Closed>) -> ValXs<'_, Val> {
+    let flags = cv.0.pop_var();
+    let (f, context) = cv.0.pop_fun();
+    let regex = cv.0.pop_var();
+    box_once(regexes::replace(&cv.1, &regex, &flags, |groups| f.run((context.clone(), groups))))
 }
 
 /// A function without arguments.

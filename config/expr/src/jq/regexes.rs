@@ -2,7 +2,9 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use jaq_core::{ValX, ValXs};
 use regex::{Captures, Regex, RegexBuilder};
 
 use super::arithmetic::{Error, ValR};
@@ -15,11 +17,22 @@ const MAX_COMPILED: usize = 1 << 20;
 const MAX_CACHED_STATES: usize = 2 << 20;
 /// Compiled expressions kept by one thread.
 const KEPT: usize = 64;
+/// Steps that compiling one counts for.
+const COMPILING: usize = 500;
 /// States that an expression of the largest size has, about.
 const MAX_STATES: usize = 25_000;
 
+/// Bytes of text after a match for one step: finding the next match may look at all of them again.
+const UNSEEN_PER_STEP: usize = 4096;
+
 thread_local! {
-    static COMPILED: RefCell<HashMap<(String, String), Regex>> = RefCell::new(HashMap::new());
+    static COMPILED: RefCell<HashMap<(String, String), Kept>> = RefCell::new(HashMap::new());
+}
+
+/// A compiled expression and the evaluation that used it last.
+struct Kept {
+    regex: Regex,
+    used_by: u64,
 }
 
 /// What is asked for: the parts between matches, the matches, or both in turn.
@@ -37,14 +50,13 @@ pub(crate) const BOTH: Parts = Parts { between: true, matches: true };
 /// `{offset, length, string, name}` in characters (as jq's `match` gives them; the whole match is the first).
 pub(crate) fn run(text: &Val, regex: &Val, flags: &Val, parts: Parts) -> ValR {
     let (text, pattern, flags) = (str_of(text)?, str_of(regex)?, str_of(flags)?);
-    let regex = compiled(pattern, flags)?;
-    limits::work(text.len().saturating_mul(states(pattern)) / 4096);
+    let regex = compiled(pattern, flags, text)?;
     let mut out = Vec::new();
     let mut chars = Chars { text, byte: 0, count: 0 };
     let mut done = 0;
     for found in regex.captures_iter(text) {
         let Some(whole) = found.get(0) else { continue };
-        limits::work(1 + (text.len() - whole.start()) / 2048);
+        limits::work(1 + (text.len() - whole.start()) / UNSEEN_PER_STEP);
         if flags.contains('n') && whole.is_empty() {
             continue;
         }
@@ -63,6 +75,47 @@ pub(crate) fn run(text: &Val, regex: &Val, flags: &Val, parts: Parts) -> ValR {
         out.push(Val::text(text.get(done..).unwrap_or_default()));
     }
     Ok(Val::list(out))
+}
+
+/// `sub(regex; f; flags)`: the text with the first match (with the flag `g`, each) replaced by what `f` gives for its
+/// named groups. Native, because a text has thousands of matches.
+pub(crate) fn replace<'a>(text: &Val, regex: &Val, flags: &Val, f: impl Fn(Val) -> ValXs<'a, Val>) -> ValX<'a, Val> {
+    let (text, pattern, flags) = (str_of(text)?, str_of(regex)?, str_of(flags)?);
+    let regex = compiled(pattern, flags, text)?;
+    let mut out = String::new();
+    let mut done = 0;
+    let push = |out: &mut String, part: &str| {
+        limits::built(part.len());
+        out.push_str(part);
+    };
+    for found in regex.captures_iter(text) {
+        let Some(whole) = found.get(0) else { continue };
+        limits::work(1 + (text.len() - whole.start()) / UNSEEN_PER_STEP);
+        if flags.contains('n') && whole.is_empty() {
+            continue;
+        }
+        push(&mut out, text.get(done..whole.start()).unwrap_or_default());
+        done = whole.end();
+        let mut values = f(named(&regex, &found));
+        // No value leaves nothing in the place of the match.
+        if let Some(value) = values.next().transpose()? {
+            push(&mut out, str_of(&value)?);
+        }
+        if values.next().is_some() {
+            return Err(Error::str("a match needs one text in its place, not several").into());
+        }
+        if !flags.contains('g') {
+            break;
+        }
+    }
+    push(&mut out, text.get(done..).unwrap_or_default());
+    Ok(Val::Str(Arc::new(out)))
+}
+
+/// The named groups of a match, as a map; null for one that took no part.
+fn named(regex: &Regex, found: &Captures<'_>) -> Val {
+    let group = |name: &str| found.name(name).map_or(Val::Null, |group| Val::text(group.as_str()));
+    Val::map(regex.capture_names().flatten().map(|name| (Arc::from(name), group(name))).collect())
 }
 
 /// Counts characters up to a byte; bytes are asked for in rising order, about.
@@ -106,11 +159,20 @@ fn groups(regex: &Regex, found: &Captures<'_>, chars: &mut Chars<'_>) -> Val {
     Val::list(found.iter().zip(regex.capture_names()).map(group).collect())
 }
 
-fn compiled(pattern: &str, flags: &str) -> Result<Regex, Error> {
-    // Counted whether or not it is compiled already, so that a record always costs the same.
-    limits::work(100 + states(pattern));
+fn compiled(pattern: &str, flags: &str, text: &str) -> Result<Regex, Error> {
+    limits::work(text.len().saturating_mul(states(pattern)) / 4096);
     let key = (pattern.to_string(), flags.to_string());
-    if let Some(regex) = COMPILED.with_borrow(|kept| kept.get(&key).cloned()) {
+    let evaluation = limits::evaluation();
+    let kept = COMPILED.with_borrow_mut(|kept| {
+        let kept = kept.get_mut(&key)?;
+        let first = std::mem::replace(&mut kept.used_by, evaluation) != evaluation;
+        Some((kept.regex.clone(), first))
+    });
+    // Compiling counts once for each evaluation, done or not, so that a record always costs the same.
+    if kept.as_ref().is_none_or(|(_, first)| *first) {
+        limits::work(COMPILING + states(pattern));
+    }
+    if let Some((regex, _)) = kept {
         return Ok(regex);
     }
     let regex = build(pattern, flags)?;
@@ -118,7 +180,7 @@ fn compiled(pattern: &str, flags: &str) -> Result<Regex, Error> {
         if kept.len() >= KEPT {
             kept.clear();
         }
-        kept.insert(key, regex.clone());
+        kept.insert(key, Kept { regex: regex.clone(), used_by: evaluation });
     });
     Ok(regex)
 }

@@ -9,7 +9,7 @@ use super::val::Val;
 const ELLIPSIS: char = '…';
 
 /// Cuts a text to at most `most` characters, the ellipsis among them; shorter text and null stay as they are.
-/// The cut is made at the last space in the last fifth when there is one, so that words stay whole.
+/// The cut is made at the last space when that keeps half of it, so that words stay whole.
 pub(crate) fn truncate(value: Val, most: Val) -> ValR {
     if matches!(value, Val::Null) {
         return Ok(Val::Null);
@@ -24,7 +24,7 @@ pub(crate) fn truncate(value: Val, most: Val) -> ValR {
     let kept = text.get(..end).unwrap_or_default();
     let kept = kept.char_indices().next_back().and_then(|(last, _)| kept.get(..last)).unwrap_or_default();
     let words = match kept.rfind(char::is_whitespace) {
-        Some(space) if space >= kept.len() / 5 * 4 => kept.get(..space).unwrap_or(kept),
+        Some(space) if space >= kept.len() / 2 => kept.get(..space).unwrap_or(kept),
         _ => kept,
     };
     let mut out = words.trim_end().to_string();
