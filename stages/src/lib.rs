@@ -1,1 +1,4 @@
-//! jobpipe-stages
+//! Stages: what a crawl, a transform and a file export do with their input. They see records, never the store.
+
+pub mod export;
+pub mod run_value;

@@ -1,0 +1,29 @@
+//! Exports to files. (Exports to targets are sinks of the connectors, which the engine drives.)
+
+mod disk;
+mod jsonl;
+mod line;
+mod place;
+mod whole_file;
+
+pub use jsonl::{JsonlExport, SpecError};
+pub use place::FileSettings;
+
+/// The codes of file exports.
+///
+/// With [`code::NO_SPACE`] and [`code::NOT_WRITABLE`] the machine, not the import, is at fault: nothing is lost, and the
+/// run goes on once there is room.
+pub mod code {
+    /// The disk, or a quota on it, is full.
+    pub const NO_SPACE: &str = "JP320";
+    /// The folder is read-only or belongs to someone else.
+    pub const NOT_WRITABLE: &str = "JP321";
+    /// The path is refused, or is that of a folder.
+    pub const PATH: &str = "JP322";
+    /// Writing failed in another way.
+    pub const WRITE: &str = "JP323";
+    /// The process stops; the file was not written.
+    pub const STOPPED: &str = "JP324";
+    /// The records could not be read.
+    pub const READ: &str = "JP325";
+}
