@@ -1,6 +1,11 @@
 //! What a user writes: import files and settings, checked, with diagnostics that point at line and column.
 
+mod compile;
+mod reader;
+
 pub mod diagnostic;
 pub mod grammar;
 pub mod spec;
 pub mod tree;
+
+pub use compile::{Checked, check};

@@ -175,7 +175,7 @@ impl Builder<'_> {
             ScalarStyle::SingleQuoted => Notation::Single,
             ScalarStyle::DoubleQuoted => Notation::Double,
             ScalarStyle::Literal | ScalarStyle::Folded => Notation::Block,
-            _ => Notation::Plain,
+            ScalarStyle::Plain => Notation::Plain,
         };
         let kind =
             if self.broken.contains(&span.start) { Kind::Broken } else { Kind::Scalar(Scalar { text, notation }) };

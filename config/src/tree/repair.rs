@@ -200,11 +200,8 @@ fn closes(value: &str) -> Option<usize> {
     let mut quote = None;
     for (at, c) in value.char_indices() {
         match (quote, c) {
-            (Some(mark), _) => {
-                if c == mark {
-                    quote = None;
-                }
-            }
+            (Some(mark), _) if c == mark => quote = None,
+            (Some(_), _) => {}
             (None, '"' | '\'') => quote = Some(c),
             (None, '[' | '{') => open.push(c),
             (None, ']' | '}') => {

@@ -1,0 +1,30 @@
+//! Reads maps and values out of the tree, noting everything that is not as it should be and going on.
+
+mod fields;
+mod scalars;
+mod values;
+
+pub(crate) use fields::{At, Fields};
+pub(crate) use values::{Compiled, Used};
+
+use crate::diagnostic::{Problem, Problems};
+
+/// A file while it is read.
+pub(crate) struct Cx<'s> {
+    /// What is wrong with it so far.
+    pub(crate) problems: Problems<'s>,
+}
+
+impl<'s> Cx<'s> {
+    pub(crate) fn new(source: &'s str, file: &str) -> Self {
+        Self { problems: Problems::new(source, file) }
+    }
+
+    pub(crate) fn add(&mut self, problem: Problem) {
+        self.problems.add(problem);
+    }
+
+    pub(crate) fn source(&self) -> &'s str {
+        self.problems.source()
+    }
+}

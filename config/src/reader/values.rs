@@ -1,0 +1,161 @@
+//! Values of the language: compiled to check them, kept as written.
+
+use super::{At, Cx};
+use crate::diagnostic::{Problem, codes};
+use crate::spec::{FieldValue, Ordered, Scalar as Literal, ValueText};
+use crate::tree::Kind;
+use jobpipe_expr::{Expr, ExprError, Place, Value};
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+/// A value that compiles.
+pub(crate) struct Compiled {
+    /// As written.
+    pub(crate) text: ValueText,
+    /// As compiled.
+    pub(crate) value: Value,
+}
+
+impl Cx<'_> {
+    /// A value of the language in its place. `vars` are the variables that have a value there.
+    pub(crate) fn value(&mut self, at: &At<'_>, place: Place, vars: &[&str]) -> Option<Compiled> {
+        let text = self.text(at, "a value")?;
+        match Value::compile(text, place) {
+            Ok(value) => {
+                let here = self.variables(at, &value.names(), vars);
+                here.then(|| Compiled { text: ValueText(text.to_owned()), value })
+            }
+            Err(error) => {
+                self.expr_error(at, error, 0);
+                None
+            }
+        }
+    }
+
+    /// A value with structure; numbers and truth values without quotes stay what they are.
+    pub(crate) fn field_value(&mut self, at: &At<'_>, vars: &[&str], used: &mut Vec<Used>) -> Option<FieldValue> {
+        match &at.node.kind {
+            Kind::Broken => None,
+            Kind::Scalar(scalar) => {
+                if let Some(truth) = scalar.truth() {
+                    return Some(FieldValue::Scalar(Literal(truth.into())));
+                }
+                if let Some(number) = scalar.number() {
+                    return Some(FieldValue::Scalar(Literal(number.into())));
+                }
+                if scalar.text.is_empty() {
+                    return Some(FieldValue::Value(ValueText(String::new())));
+                }
+                let compiled = self.value(at, Place::Field, vars)?;
+                used.push(self.used(at, &compiled.value));
+                Some(FieldValue::Value(compiled.text))
+            }
+            Kind::List(_) => {
+                let items = at.items().unwrap_or_default();
+                let read: Vec<_> = items.iter().map(|item| self.field_value(item, vars, used)).collect();
+                read.into_iter().collect::<Option<Vec<_>>>().map(FieldValue::List)
+            }
+            Kind::Map(entries) => {
+                let mut fields = Ordered::new();
+                let mut whole = true;
+                for entry in entries {
+                    match self.field_value(&at.entry(entry), vars, used) {
+                        Some(value) => {
+                            fields.insert(entry.key.clone(), value);
+                        }
+                        None => whole = false,
+                    }
+                }
+                whole.then_some(FieldValue::Fields(fields))
+            }
+        }
+    }
+
+    /// A jq program that is `text`, a part of the scalar at `at` that begins at its byte `offset`.
+    pub(crate) fn jq(&mut self, at: &At<'_>, text: &str, offset: usize, vars: &[&str]) -> Option<Expr> {
+        match Expr::compile(text) {
+            Ok(expr) => {
+                let names = expr.names().clone();
+                self.variables(at, &names, vars).then_some(expr)
+            }
+            Err(error) => {
+                self.expr_error(at, error, offset);
+                None
+            }
+        }
+    }
+
+    /// Reports a mistake of an expression at its own place in the file.
+    pub(crate) fn expr_error(&mut self, at: &At<'_>, error: ExprError, offset: usize) {
+        let source = self.source();
+        let start = at.node.locate(source, offset + error.offset);
+        let end = at.node.locate(source, offset + error.offset + error.len).max(start);
+        let mut problem = Problem::new(error.code, start..end, &at.path, error.message);
+        problem.help = error.help;
+        self.add(problem);
+    }
+
+    /// The bytes of `$name` in the scalar at `at`; the whole value when it cannot be found.
+    pub(crate) fn variable_span(&self, at: &At<'_>, name: &str) -> Range<usize> {
+        let Kind::Scalar(scalar) = &at.node.kind else {
+            return at.node.span.clone();
+        };
+        let wanted = format!("${name}");
+        let follows = |end: usize| scalar.text.get(end..).and_then(|rest| rest.chars().next());
+        let found =
+            scalar.text.match_indices(&wanted).map(|(at, _)| at).find(|at| {
+                follows(at + wanted.len()).is_none_or(|next| !(next.is_ascii_alphanumeric() || next == '_'))
+            });
+        let Some(found) = found else {
+            return at.node.span.clone();
+        };
+        let source = self.source();
+        at.node.locate(source, found)..at.node.locate(source, found + wanted.len())
+    }
+
+    /// Reports variables that have no value in this place.
+    fn variables(&mut self, at: &At<'_>, names: &BTreeSet<String>, vars: &[&str]) -> bool {
+        let mut all = true;
+        for name in names.iter().filter(|name| !vars.contains(&name.as_str())) {
+            all = false;
+            let span = self.variable_span(at, name);
+            if matches!(name.as_str(), "until" | "paging" | "response" | "prev") {
+                self.later(at, span, &format!("${name}"));
+                continue;
+            }
+            let has: Vec<String> = vars.iter().map(|var| format!("`${var}`")).collect();
+            let help = if has.is_empty() {
+                format!("no variable has one; the field of that name is `${{.{name}}}`")
+            } else {
+                format!("{} have one; the field of that name is `${{.{name}}}`", has.join(", "))
+            };
+            let problem = Problem::new(codes::NO_VALUE_HERE, span, &at.path, format!("`${name}` has no value here"));
+            self.add(problem.help(help));
+        }
+        all
+    }
+}
+
+/// What a value uses, kept for checks that need to know the stages around it.
+#[derive(Debug, Clone)]
+pub(crate) struct Used {
+    /// The key's path.
+    pub(crate) path: String,
+    /// The value's bytes.
+    pub(crate) span: Range<usize>,
+    /// Fields of the record.
+    pub(crate) fields: BTreeSet<String>,
+    /// Whether it reads the record as a whole.
+    pub(crate) whole: bool,
+    /// Variables (no `$`), with the place of each.
+    pub(crate) variables: Vec<(String, Range<usize>)>,
+}
+
+impl Cx<'_> {
+    /// What the value at `at` uses.
+    pub(crate) fn used(&self, at: &At<'_>, value: &Value) -> Used {
+        let fields = value.fields();
+        let variables = value.names().into_iter().map(|name| (name.clone(), self.variable_span(at, &name))).collect();
+        Used { path: at.path.clone(), span: at.node.span.clone(), fields: fields.names, whole: fields.whole, variables }
+    }
+}
