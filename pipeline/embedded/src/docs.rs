@@ -12,6 +12,10 @@ const INSERT: &str = "INSERT INTO doc (kind, id, version, body) VALUES (?1, ?2, 
 const PAGE_AFTER: &str = "SELECT id, version, body FROM doc WHERE kind = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
 const PAGE_FROM: &str = "SELECT id, version, body FROM doc WHERE kind = ?1 AND id >= ?2 ORDER BY id LIMIT ?3";
 
+/// Looked at by the test of plans.
+#[cfg(test)]
+pub(crate) const STATEMENTS: [&str; 3] = [INSERT, PAGE_AFTER, PAGE_FROM];
+
 fn doc(kind: DocKind, id: &str, version: i64, body: &[u8]) -> StoreResult<Doc> {
     let what = format!("{} {id}", kind.as_str());
     Ok(Doc { version: unsigned(&what, version)?, body: unpack(&what, body)? })

@@ -1,7 +1,7 @@
 //! Heads in SQLite: the port, call by call. The statements are in the modules below.
 
-mod page;
-mod write;
+pub(crate) mod page;
+pub(crate) mod write;
 
 use crate::SqliteStore;
 use crate::codec::signed;

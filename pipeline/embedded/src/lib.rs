@@ -11,6 +11,8 @@ mod heads;
 mod job;
 mod lock;
 mod open;
+#[cfg(test)]
+mod plans;
 mod readers;
 mod rows;
 mod stats;

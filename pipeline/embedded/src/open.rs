@@ -54,20 +54,21 @@ pub(crate) fn writer(path: &Path) -> StoreResult<(Connection, u64)> {
 /// A connection that reads; the file must be there and of this version.
 pub(crate) fn reader(path: &Path) -> StoreResult<Connection> {
     let conn = existing(path, OpenFlags::SQLITE_OPEN_READ_ONLY, READER)?;
-    let version = || -> Result<usize, Fault> {
-        ours(&conn, path)?;
-        version(&conn, path)
+    let checked = || -> Result<(), Fault> {
+        if !ours(&conn, path)? {
+            return Err(nothing_yet(path).into());
+        }
+        let (version, known) = (version(&conn, path)?, MIGRATIONS.len());
+        if version == known {
+            return Ok(());
+        }
+        let message = format!(
+            "it was made by an older jobpipe (schema {version}, this one reads {known}); `jobpipe run` brings it up to date"
+        );
+        Err(StoreError::Unusable { path: path.display().to_string(), message }.into())
     };
-    match version().map_err(|fault| fault.told(path))? {
-        known if known == MIGRATIONS.len() => Ok(conn),
-        older => Err(StoreError::Unusable {
-            path: path.display().to_string(),
-            message: format!(
-                "it was made by an older jobpipe (schema {older}, this one reads {}); `jobpipe run` brings it up to date",
-                MIGRATIONS.len()
-            ),
-        }),
-    }
+    checked().map_err(|fault| fault.told(path))?;
+    Ok(conn)
 }
 
 /// A short-lived connection for one write beside a living engine.
@@ -77,10 +78,14 @@ pub(crate) fn guest(path: &Path) -> StoreResult<Connection> {
 
 fn existing(path: &Path, flags: OpenFlags, settings: &str) -> StoreResult<Connection> {
     if !path.exists() {
-        let message = "it is not there: nothing was run here yet; start an import with `jobpipe run`".to_owned();
-        return Err(StoreError::Unusable { path: path.display().to_string(), message });
+        return Err(nothing_yet(path));
     }
     prepared(path, flags, settings)
+}
+
+fn nothing_yet(path: &Path) -> StoreError {
+    let message = "nothing was run here yet; start an import with `jobpipe run`".to_owned();
+    StoreError::Unusable { path: path.display().to_string(), message }
 }
 
 fn prepared(path: &Path, flags: OpenFlags, settings: &str) -> StoreResult<Connection> {

@@ -1,7 +1,7 @@
 //! Ledger rows and dead letters in SQLite.
 
-mod dead;
-mod ledger;
+pub(crate) mod dead;
+pub(crate) mod ledger;
 
 use crate::SqliteStore;
 use crate::codec::pack;

@@ -138,3 +138,6 @@ fn join(threads: &mut Vec<JoinHandle<()>>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,17 @@
 //! Tasks, seen fingerprints and batches in SQLite: the port, call by call. The statements are in the modules below.
 
-mod page;
-mod seen;
-mod write;
+pub(crate) mod page;
+pub(crate) mod seen;
+pub(crate) mod write;
 
 use crate::SqliteStore;
 use crate::codec::{pack, signed};
 use async_trait::async_trait;
 use jobpipe_core::{Commit, Millis, NewTask, ReadyTask, StoreResult, Task, TaskCount, TaskId, TaskState, TaskStore};
 use page::TaskRow;
+
+/// Tasks of a run that one transaction removes.
+const PURGED_AT_ONCE: usize = 1_000;
 
 #[async_trait]
 impl TaskStore for SqliteStore {
@@ -129,7 +132,11 @@ impl TaskStore for SqliteStore {
     }
 
     async fn run_purge(&self, run: &str) -> StoreResult<()> {
-        let run = run.to_owned();
-        self.write(move |conn| write::purge(conn, &run)).await
+        loop {
+            let run = run.to_owned();
+            if self.write(move |conn| write::purge(conn, &run, PURGED_AT_ONCE)).await? == 0 {
+                return Ok(());
+            }
+        }
     }
 }

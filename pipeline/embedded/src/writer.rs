@@ -15,7 +15,7 @@ const GROUP: usize = 256;
 /// Requests that may wait; more of them wait in their own futures.
 pub(crate) const QUEUE: usize = 512;
 
-/// Writes what comes until every sender is gone, then leaves the file tidy.
+/// Writes what comes until every sender is gone.
 pub(crate) fn run(conn: &Connection, path: &Path, mut queue: mpsc::Receiver<Box<dyn Job>>, stats: &Arc<Counters>) {
     let mut group: Vec<Box<dyn Job>> = Vec::with_capacity(GROUP);
     while let Some(first) = queue.blocking_recv() {
@@ -29,10 +29,6 @@ pub(crate) fn run(conn: &Connection, path: &Path, mut queue: mpsc::Receiver<Box<
         for mut job in group.drain(..) {
             job.answer(&end);
         }
-    }
-    // Only what the query planner knows is at stake.
-    if let Err(error) = conn.execute_batch("PRAGMA optimize") {
-        tracing::debug!(%error, "optimize");
     }
 }
 

@@ -1,5 +1,7 @@
 //! The suites of the ports on this adapter.
 
+#![expect(clippy::unwrap_used, reason = "a test")]
+
 use jobpipe_core::{Broker, StateStore};
 use jobpipe_embedded::{LocalBroker, SqliteStore};
 use std::sync::Arc;

@@ -34,6 +34,10 @@ const BY_URL: &str = "SELECT key FROM head_url JOIN head ON n = head WHERE url =
 const COUNT: &str = "SELECT (SELECT count(*) FROM head INDEXED BY head_live WHERE ledger = ?1 AND wanted = 0), \
     (SELECT count(*) FROM head WHERE ledger = ?1)";
 
+/// Looked at by the test of plans.
+#[cfg(test)]
+pub(crate) const STATEMENTS: [&str; 7] = [ONE, UNSEEN, WHOLE, WALK, LIVE, BY_URL, COUNT];
+
 fn stamps_of(row: &Row<'_>) -> Result<(String, Stamps), Fault> {
     let key: String = row.get(13)?;
     let what = format!("head {key}");

@@ -26,6 +26,10 @@ const INSERT: &str = "INSERT INTO head (ledger, key, version, hash, wanted, seen
 const BODY: &str = "INSERT INTO head_body (head, url, fetched_at, body) VALUES (?1, ?2, ?3, ?4) \
     ON CONFLICT (head) DO UPDATE SET url = excluded.url, fetched_at = excluded.fetched_at, body = excluded.body";
 
+/// Looked at by the test of plans.
+#[cfg(test)]
+pub(crate) const STATEMENTS: [&str; 4] = [SAME, CHANGED, INSERT, BODY];
+
 /// A write with its body as it is stored.
 pub(crate) struct PackedHead {
     write: HeadWrite,

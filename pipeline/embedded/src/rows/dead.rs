@@ -14,6 +14,10 @@ const OF_RUN: &str = "SELECT id, body FROM dead INDEXED BY dead_of_run WHERE run
 const OF_BOTH: &str = "SELECT id, body FROM dead INDEXED BY dead_of_run \
     WHERE run = ?3 AND id > ?1 AND import = ?4 ORDER BY id LIMIT ?2";
 
+/// Looked at by the test of plans.
+#[cfg(test)]
+pub(crate) const STATEMENTS: [&str; 5] = [PUT, ALL, OF_IMPORT, OF_RUN, OF_BOTH];
+
 pub(crate) fn put(conn: &Connection, letter: &DeadLetter, body: &[u8]) -> Result<(), Fault> {
     conn.prepare_cached(PUT)?.execute(params![letter.id, letter.import, letter.run, body])?;
     Ok(())

@@ -21,6 +21,10 @@ pub(crate) const ATTENTION: &str = "SELECT key, body FROM ledger_row INDEXED BY 
     WHERE target = ?1 AND (import, export, key) > (?2, ?3, ?4) AND attention = 1 \
     ORDER BY import, export, key LIMIT ?5";
 
+/// Looked at by the test of plans.
+#[cfg(test)]
+pub(crate) const STATEMENTS: [&str; 6] = [INSERT, REPLACE, ONE, POSTED, ALL, ATTENTION];
+
 fn row(key: &str, body: &[u8]) -> Result<Row, Fault> {
     Ok(unpack(&format!("row {key}"), body)?)
 }

@@ -7,6 +7,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 const CLAIM: &str = "INSERT INTO seen (run, stage, fingerprint, task) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
 const OWNER: &str = "SELECT task = ?4 FROM seen WHERE run = ?1 AND stage = ?2 AND fingerprint = ?3";
 
+/// Looked at by the test of plans.
+#[cfg(test)]
+pub(crate) const STATEMENTS: [&str; 2] = [CLAIM, OWNER];
+
 pub(crate) fn claim(
     conn: &Connection,
     run: &str,

@@ -1,7 +1,7 @@
 //! Statements that change tasks. Each touches the one task that its condition names.
 
 use super::page::{TaskRow, one};
-use crate::codec::{pack, signed, state_number};
+use crate::codec::{limit, pack, signed, state_number};
 use crate::fault::Fault;
 use jobpipe_core::{Commit, Millis, NewTask, StoreResult, TaskState};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -12,6 +12,21 @@ const CLAIM: &str = "UPDATE task SET state = 1, fence = fence + 1, owner = ?2, r
     WHERE id = ?1 AND state = 0 AND not_before <= ?3";
 const COMMIT: &str = "UPDATE task SET state = ?4, not_before = ?5, crashes = ?6, nonce = ?7 \
     WHERE id = ?1 AND state = 1 AND fence = ?2 AND (?3 IS NULL OR renewal = ?3) RETURNING n";
+
+/// In this order, so that both of the first two find the same tasks.
+const PURGE: [&str; 4] = [
+    "DELETE FROM task_body WHERE task IN (SELECT n FROM task INDEXED BY task_of_run WHERE run = ?1 ORDER BY id LIMIT ?2)",
+    "DELETE FROM task WHERE n IN (SELECT n FROM task INDEXED BY task_of_run WHERE run = ?1 ORDER BY id LIMIT ?2)",
+    "DELETE FROM seen WHERE run = ?1 AND (stage, fingerprint) IN \
+     (SELECT stage, fingerprint FROM seen WHERE run = ?1 ORDER BY stage, fingerprint LIMIT ?2)",
+    // Everything that starts with `run/`: `0` follows `/`.
+    "DELETE FROM batch WHERE id IN \
+     (SELECT id FROM batch WHERE id > ?1 || '/' AND id < ?1 || '0' ORDER BY id LIMIT ?2)",
+];
+
+/// Looked at by the test of plans.
+#[cfg(test)]
+pub(crate) const STATEMENTS: [&str; 7] = [INSERT, CLAIM, COMMIT, PURGE[0], PURGE[1], PURGE[2], PURGE[3]];
 
 /// A task with its input as it is stored.
 pub(crate) struct PackedTask {
@@ -95,11 +110,12 @@ pub(crate) fn cancel(conn: &Connection, run: &str) -> Result<u64, Fault> {
     Ok(cancelled as u64)
 }
 
-pub(crate) fn purge(conn: &Connection, run: &str) -> Result<(), Fault> {
-    conn.prepare_cached("DELETE FROM task_body WHERE task IN (SELECT n FROM task WHERE run = ?1)")?.execute([run])?;
-    conn.prepare_cached("DELETE FROM task WHERE run = ?1")?.execute([run])?;
-    conn.prepare_cached("DELETE FROM seen WHERE run = ?1")?.execute([run])?;
-    // Everything that starts with `run/`: `0` follows `/`.
-    conn.prepare_cached("DELETE FROM batch WHERE id > ?1 || '/' AND id < ?1 || '0'")?.execute([run])?;
-    Ok(())
+/// Removes up to `most` tasks, and as many fingerprints and batches, of a run; how many things went. The bounds let
+/// other writes in between.
+pub(crate) fn purge(conn: &Connection, run: &str, most: usize) -> Result<usize, Fault> {
+    let mut removed = 0;
+    for sql in PURGE {
+        removed += conn.prepare_cached(sql)?.execute(params![run, limit(most)])?;
+    }
+    Ok(removed)
 }

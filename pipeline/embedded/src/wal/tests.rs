@@ -1,1 +1,89 @@
+use super::*;
+use rusqlite::Connection;
+use tempfile::TempDir;
 
+/// A store file with a log of several commits, copied as a power cut would leave it.
+fn with_log() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let live = folder.path().join("live.db");
+    let conn = Connection::open(&live).unwrap();
+    conn.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (x TEXT)").unwrap();
+    for at in 0..20 {
+        conn.execute("INSERT INTO t VALUES (?1)", [format!("{at} {}", "x".repeat(3_000))]).unwrap();
+    }
+    let copy = folder.path().join("copy.db");
+    std::fs::copy(&live, &copy).unwrap();
+    std::fs::copy(log_path(&live), log_path(&copy)).unwrap();
+    (folder, copy)
+}
+
+/// What SQLite itself recovers: frames in the log.
+fn recovered(store: &Path) -> u64 {
+    let conn = Connection::open(store).unwrap();
+    let frames: i64 = conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1)).unwrap();
+    u64::try_from(frames).unwrap()
+}
+
+#[test]
+fn a_whole_log_has_no_torn_frames() {
+    let (_folder, store) = with_log();
+    let log = inspect(&store).unwrap();
+    assert!(log.frames >= 20 && log.torn == 0, "{log:?}");
+    assert_eq!(log.frames, recovered(&store));
+}
+
+#[test]
+fn no_log_and_an_empty_log_are_fine() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("new.db");
+    assert_eq!(inspect(&store).unwrap(), Log::default());
+    for length in [0, 1, 31, 32] {
+        std::fs::write(log_path(&store), vec![0; length]).unwrap();
+        assert_eq!(inspect(&store).unwrap(), Log::default(), "{length} bytes hold no frame");
+    }
+}
+
+#[test]
+fn frames_after_the_damage_are_torn_as_sqlite_sees_it() {
+    let (_folder, store) = with_log();
+    let whole = std::fs::read(log_path(&store)).unwrap();
+    let frames = inspect(&store).unwrap().frames;
+    for back in [1, 100, 4_096, 4_130, 9_000, 40_000] {
+        let mut torn = whole.clone();
+        let at = torn.len() - back;
+        torn[at] ^= 0x55;
+        std::fs::write(log_path(&store), &torn).unwrap();
+        let log = inspect(&store).unwrap();
+        assert!(log.torn > 0 && log.frames < frames, "{back} bytes before the end: {log:?}");
+        let copy = store.with_extension(format!("{back}.db"));
+        std::fs::copy(&store, &copy).unwrap();
+        std::fs::write(log_path(&copy), &torn).unwrap();
+        assert_eq!(log.frames, recovered(&copy), "{back} bytes before the end");
+    }
+}
+
+#[test]
+fn a_cut_log_is_its_commits_up_to_the_cut() {
+    let (_folder, store) = with_log();
+    let whole = std::fs::read(log_path(&store)).unwrap();
+    for keep in [HEADER + 10, HEADER + FRAME_HEADER + 4_096, whole.len() / 2, whole.len() - 1] {
+        let copy = store.with_extension(format!("{keep}.db"));
+        std::fs::copy(&store, &copy).unwrap();
+        std::fs::write(log_path(&copy), &whole[..keep]).unwrap();
+        let log = inspect(&copy).unwrap();
+        assert_eq!(log.frames, recovered(&copy), "{keep} bytes kept");
+    }
+}
+
+#[test]
+fn a_damaged_header_is_refused_with_the_path_and_a_way_out() {
+    let (_folder, store) = with_log();
+    let whole = std::fs::read(log_path(&store)).unwrap();
+    for at in [0, 9, 17, 25] {
+        let mut torn = whole.clone();
+        torn[at] ^= 0x55;
+        std::fs::write(log_path(&store), &torn).unwrap();
+        let error = inspect(&store).unwrap_err().to_string();
+        assert!(error.contains("copy.db-wal") && error.contains("state restore"), "{error}");
+    }
+}
