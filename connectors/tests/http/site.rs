@@ -43,7 +43,7 @@ impl Site {
             while let Ok((mut stream, _)) = listener.accept().await {
                 counter.fetch_add(1, Ordering::SeqCst);
                 let mut request = [0_u8; 4_096];
-                stream.read(&mut request).await.ok();
+                let Ok(_bytes) = stream.read(&mut request).await else { continue };
                 stream.write_all(bytes).await.ok();
                 if hold {
                     held.push(stream);
