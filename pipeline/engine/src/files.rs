@@ -20,7 +20,13 @@ use std::sync::Arc;
 const CHUNK: usize = 500;
 
 /// Writes the file of an export, and notes in the run where it lies.
-pub(crate) async fn write(cx: &Cx, layout: &Layout, run: &RunDoc, facts: &Arc<RunFacts>, task: &Task) -> Result<Settled> {
+pub(crate) async fn write(
+    cx: &Cx,
+    layout: &Layout,
+    run: &RunDoc,
+    facts: &Arc<RunFacts>,
+    task: &Task,
+) -> Result<Settled> {
     let stage = layout.plan.stage(&task.task.stage).ok_or_else(|| EngineError::Refused {
         code: "JP521",
         message: format!("the definition of run {} has no stage `{}`", facts.run, task.task.stage),

@@ -304,7 +304,13 @@ pub(crate) async fn miss_keys(
 }
 
 /// Declares gone the heads that run `seq` counted missed often enough while a guard held removals back.
-pub(crate) async fn accept_keys(cx: &Cx, ledger: &str, page: Vec<(String, Stamps)>, seq: u64, after: u32) -> Result<()> {
+pub(crate) async fn accept_keys(
+    cx: &Cx,
+    ledger: &str,
+    page: Vec<(String, Stamps)>,
+    seq: u64,
+    after: u32,
+) -> Result<()> {
     let writes: Vec<HeadWrite> = page
         .iter()
         .filter(|(_, head)| {

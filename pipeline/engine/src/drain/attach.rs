@@ -17,7 +17,12 @@ const ORPHAN: &str = "jp:";
 
 /// The row of the orphan that carries the marker of this row.
 pub(super) fn orphan_id(export: &Export, id: &RowId) -> RowId {
-    RowId { key: format!("{ORPHAN}{}", export.sink.marker(id)), ..id.clone() }
+    RowId { key: orphan_key(&export.sink.marker(id)), ..id.clone() }
+}
+
+/// The key of the stub and the row of an orphan with this marker.
+pub(crate) fn orphan_key(marker: &str) -> String {
+    format!("{ORPHAN}{marker}")
 }
 
 /// True for an orphan's row that still has its post, or may.
@@ -29,7 +34,13 @@ pub(super) fn is_orphan(row: &Row) -> bool {
 type Found = BTreeMap<String, BTreeMap<String, FoundPost>>;
 
 /// Attaches the page, or says when to come back.
-pub(super) async fn attach(cx: &Cx, lease: &Lease, doc: &TargetDoc, exports: &[Export], epoch: &EpochDoc) -> Result<Round> {
+pub(super) async fn attach(
+    cx: &Cx,
+    lease: &Lease,
+    doc: &TargetDoc,
+    exports: &[Export],
+    epoch: &EpochDoc,
+) -> Result<Round> {
     let began = match doc.attach {
         Some((of, at)) if of == epoch.epoch => at,
         _ => {
@@ -137,7 +148,7 @@ async fn adopt(
         let prefix = export.sink.marker_prefix(&export.import, &export.name, &lease.target);
         let orphans: Vec<String> = found.keys().filter(|marker| marker.starts_with(&prefix)).cloned().collect();
         for marker in orphans {
-            let id = export.row(&lease.target, &format!("{ORPHAN}{marker}"));
+            let id = export.row(&lease.target, &orphan_key(&marker));
             stub(cx, export, &id.key).await?;
             posts.insert(id, found.remove(&marker).unwrap_or_default().into_values().collect());
         }

@@ -66,7 +66,13 @@ pub(super) async fn change(cx: &Cx, lease: &Lease, change: impl Fn(&mut TargetDo
 }
 
 /// Lets the lease go; with a wake token, only if nobody woke the target since it was read (false: somebody did).
-pub(super) async fn release(cx: &Cx, lease: &Lease, wake: Option<u64>, next_at: Option<Millis>, busy: bool) -> Result<bool> {
+pub(super) async fn release(
+    cx: &Cx,
+    lease: &Lease,
+    wake: Option<u64>,
+    next_at: Option<Millis>,
+    busy: bool,
+) -> Result<bool> {
     cx.at(Point::DrainRelease)?;
     loop {
         let Some(page) = reread(cx, lease).await? else { return Ok(true) };

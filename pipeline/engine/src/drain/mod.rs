@@ -14,6 +14,7 @@ mod pace;
 mod send;
 mod walk;
 
+pub(crate) use attach::orphan_key;
 pub(crate) use lease::{free_all, wake_targets};
 
 use crate::cx::Cx;

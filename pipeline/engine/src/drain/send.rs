@@ -21,7 +21,13 @@ pub(super) fn millis(time: Duration) -> Millis {
 }
 
 /// Sends each in turn; stops at an answer that silences the whole target, and un-arms the rest.
-pub(super) async fn send_all(cx: &Cx, lease: &Lease, exports: &[Export], armed: Vec<Armed>, notes: &mut Notes) -> Result<()> {
+pub(super) async fn send_all(
+    cx: &Cx,
+    lease: &Lease,
+    exports: &[Export],
+    armed: Vec<Armed>,
+    notes: &mut Notes,
+) -> Result<()> {
     let mut silent = false;
     let mut created = false;
     for one in armed {
