@@ -2,7 +2,7 @@
 
 use super::marker;
 use super::pages::Page;
-use jobpipe_core::{Content, ErrorClass, Rendered, RowId, TaskError, json};
+use jobpipe_core::{Content, ErrorClass, Millis, Rendered, RowId, TaskError, json, utc_text};
 use jobpipe_expr::{Subject, Value, Vars};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -36,13 +36,18 @@ pub(super) struct Template {
 
 impl Template {
     /// What `page` is to have of the record `body`. An error is a dead letter: the record, not the page, is at fault.
-    pub(super) fn render(&self, row: &RowId, page: &Page, body: &Json) -> Result<Rendered, TaskError> {
+    ///
+    /// `now` is for `where` alone: what is posted may not depend on it, or it would never be the same twice.
+    pub(super) fn render(&self, row: &RowId, page: &Page, now: Millis, body: &Json) -> Result<Rendered, TaskError> {
         let subject = Subject::new(body);
         let vars = Vars::new().with("page", page.variable()).with("key", row.key.clone());
-        let value = |name: &str, value: &Option<Value>| evaluate(row, name, value.as_ref(), &subject, &vars);
-        if self.wanted.is_some() && value("where", &self.wanted)? != Some(Json::Bool(true)) {
-            return Ok(Rendered::Nothing);
+        if let Some(wanted) = &self.wanted {
+            let vars = vars.clone().with("now", utc_text(now));
+            if evaluate(row, "where", Some(wanted), &subject, &vars)? != Some(Json::Bool(true)) {
+                return Ok(Rendered::Nothing);
+            }
         }
+        let value = |name: &str, value: &Option<Value>| evaluate(row, name, value.as_ref(), &subject, &vars);
         let refuse = |what: String| refusal(row, &what);
         let message = text(value("message", &self.message)?).map_err(|kind| refuse(format!("`message` is {kind}")))?;
         let link = text(value("link", &self.link)?).map_err(|kind| refuse(format!("`link` is {kind}")))?;

@@ -115,7 +115,7 @@ impl Sink for FacebookSink {
     }
 
     fn render(&self, row: &RowId, body: &Json) -> Result<Rendered, TaskError> {
-        self.template.render(row, self.pages.of_target(&row.target)?, body)
+        self.template.render(row, self.pages.of_target(&row.target)?, self.graph.clock.now(), body)
     }
 
     fn marker(&self, row: &RowId) -> String {

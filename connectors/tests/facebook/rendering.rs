@@ -48,6 +48,10 @@ fn where_lets_only_true_through_and_knows_the_page() {
     assert_eq!(sink.render(&row(OTHER, "1"), &body), Ok(Rendered::Nothing));
     let truthy = bench_of(NOWHERE, export(&["acme-paris"], Some(".state"), "$title", None)).sink;
     assert_eq!(truthy.render(&row(TARGET, "1"), &body), Ok(Rendered::Nothing), "a text is not true");
+    let current = bench_of(NOWHERE, export(&["acme-paris"], Some(".until > $now"), "$title", None)).sink;
+    let until = |until: &str| current.render(&row(TARGET, "1"), &json!({"title": "Nurse", "until": until}));
+    assert_eq!(until("2020-01-01T00:00:00Z"), Ok(Rendered::Nothing));
+    assert!(matches!(until("2999-01-01T00:00:00Z"), Ok(Rendered::Content { .. })));
 }
 
 #[test]

@@ -8,7 +8,9 @@ use super::whole_file::{Sum, WholeFile};
 use crate::run_value::run_value;
 use async_trait::async_trait;
 use jobpipe_config::spec::{JsonlSpec, Write};
-use jobpipe_core::{ErrorClass, FileExport, FileRecord, Ids, RecordReader, RunFacts, StageCx, TaskError, Written};
+use jobpipe_core::{
+    ErrorClass, FileExport, FileRecord, Ids, RecordReader, RunFacts, StageCx, TaskError, Written, utc_text,
+};
 use jobpipe_expr::{ExprError, Place, Subject, Value, Vars};
 use serde_json::{Value as Json, json};
 use std::io;
@@ -54,7 +56,8 @@ impl JsonlExport {
     }
 
     fn target(&self, facts: &RunFacts) -> Result<PathBuf, TaskError> {
-        let vars = Vars::new().with("run", run_value(facts, self.env.as_deref()));
+        let run = run_value(facts, self.env.as_deref());
+        let vars = Vars::new().with("run", run).with("now", utc_text(facts.started_at));
         let nothing = json!({});
         let path = self.path.eval(&Subject::new(&nothing), &vars).map_err(|error| {
             self.error(

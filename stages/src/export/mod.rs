@@ -1,11 +1,13 @@
-//! Exports to files. (Exports to targets are sinks of the connectors, which the engine drives.)
+//! Exports: files are written here; for targets, what an import says becomes a sink of a connector.
 
 mod disk;
+mod facebook;
 mod jsonl;
 mod line;
 mod place;
 mod whole_file;
 
+pub use facebook::{SharedLookup, facebook_sink};
 pub use jsonl::{JsonlExport, SpecError};
 pub use place::FileSettings;
 

@@ -1,0 +1,173 @@
+//! From a plan to code: stages, files and sinks, compiled once for a definition and kept.
+
+use crate::export::{FileSettings, JsonlExport, SharedLookup, facebook_sink};
+use crate::run_value::run_value;
+use jobpipe_config::spec::{FacebookSpec, JsonlSpec, read_body};
+use jobpipe_connectors::facebook::{Graph, GraphSettings, Pages, code as facebook_code};
+use jobpipe_core::{
+    Clock, ErrorClass, Feed, FileExport, Ids, Plan, RunFacts, Sink, Stage, StageKind, StagePlan, Stages, TaskError,
+};
+use serde_json::Value as Json;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// The code of a stage that this version cannot make.
+const UNKNOWN_STAGE: &str = "JP330";
+/// Compiled stages that are kept; above it all are made anew, as they are needed.
+const MOST_KEPT: usize = 1_000;
+
+/// Compiles a crawl or a transform.
+pub type MakeStage = Box<dyn Fn(&Plan, &StagePlan) -> Result<Arc<dyn Stage>, TaskError> + Send + Sync>;
+
+/// What the registry gives to the stages that it makes.
+pub struct Parts {
+    /// Makes crawls and transforms.
+    pub make_stage: MakeStage,
+    /// How to reach Facebook. The client is made when the first export to pages needs it.
+    pub facebook: GraphSettings,
+    /// The pages of the settings.
+    pub pages: Arc<Pages>,
+    /// Reads late references (`$PAGES`, `${file:pages.txt}`).
+    pub lookup: SharedLookup,
+    /// Where files may lie.
+    pub files: Arc<FileSettings>,
+    /// The chosen environment: `$run.env`.
+    pub env: Option<String>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Names of temporary files.
+    pub ids: Arc<dyn Ids>,
+}
+
+/// All that a process has compiled.
+pub struct Registry {
+    parts: Parts,
+    graph: OnceLock<Result<Arc<Graph>, String>>,
+    stages: Kept<dyn Stage>,
+    files: Kept<dyn FileExport>,
+    sinks: Kept<dyn Sink>,
+}
+
+/// Compiled things by (definition, stage).
+struct Kept<T: ?Sized>(Mutex<HashMap<(String, String), Arc<T>>>);
+
+impl Registry {
+    /// Compiles nothing yet.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self { parts, graph: OnceLock::new(), stages: Kept::new(), files: Kept::new(), sinks: Kept::new() }
+    }
+
+    /// Compiles every stage of a plan and finds where its files will lie, so that what cannot work is told before a run
+    /// begins and not at its end. Asks nothing outside.
+    #[must_use]
+    pub fn check(&self, plan: &Plan) -> Vec<TaskError> {
+        let facts = RunFacts {
+            import: plan.name.clone(),
+            run: format!("{}@check", plan.name),
+            seq: 1,
+            started_at: self.parts.clock.now(),
+            since: BTreeMap::new(),
+            limit: None,
+        };
+        let check = |stage: &StagePlan| match (stage.kind, stage.feed) {
+            (StageKind::Export, Feed::Heads) => self.sink(plan, &stage.name).map(drop),
+            (StageKind::Export, _) => self.file(plan, &stage.name)?.path(&facts).map(drop),
+            (StageKind::Crawl | StageKind::Transform, _) => self.stage(plan, &stage.name).map(drop),
+        };
+        plan.stages.iter().filter_map(|stage| check(stage).err()).collect()
+    }
+
+    fn make_file(&self, stage: &StagePlan) -> Result<Arc<dyn FileExport>, TaskError> {
+        if stage.connector != "jsonl" {
+            return Err(unknown(stage));
+        }
+        let spec: JsonlSpec = read_body(stage).map_err(|error| unreadable(&error))?;
+        let Parts { files, env, ids, .. } = &self.parts;
+        let export = JsonlExport::new(&stage.name, spec, Arc::clone(files), env.clone(), Arc::clone(ids));
+        export.map(|export| Arc::new(export) as Arc<dyn FileExport>).map_err(|error| unreadable(&error))
+    }
+
+    fn make_sink(&self, stage: &StagePlan) -> Result<Arc<dyn Sink>, TaskError> {
+        if stage.connector != "facebook" {
+            return Err(unknown(stage));
+        }
+        let spec: FacebookSpec = read_body(stage).map_err(|error| unreadable(&error))?;
+        let Parts { pages, lookup, .. } = &self.parts;
+        let sink = facebook_sink(&stage.name, spec, self.graph()?, pages, Arc::clone(lookup))?;
+        Ok(Arc::new(sink))
+    }
+
+    /// The one client for Facebook, so that all exports keep the same silence.
+    fn graph(&self) -> Result<Arc<Graph>, TaskError> {
+        let Parts { facebook, clock, .. } = &self.parts;
+        let make = || Graph::new(facebook.clone(), Arc::clone(clock)).map(Arc::new).map_err(|error| error.to_string());
+        self.graph.get_or_init(make).clone().map_err(|message| permanent(facebook_code::PAGE, message))
+    }
+}
+
+impl Stages for Registry {
+    fn stage(&self, plan: &Plan, name: &str) -> Result<Arc<dyn Stage>, TaskError> {
+        self.stages.get(plan, name, |stage| (self.parts.make_stage)(plan, stage))
+    }
+
+    fn file(&self, plan: &Plan, name: &str) -> Result<Arc<dyn FileExport>, TaskError> {
+        self.files.get(plan, name, |stage| self.make_file(stage))
+    }
+
+    fn sink(&self, plan: &Plan, name: &str) -> Result<Arc<dyn Sink>, TaskError> {
+        self.sinks.get(plan, name, |stage| self.make_sink(stage))
+    }
+
+    fn describe(&self, facts: &RunFacts) -> Json {
+        run_value(facts, self.parts.env.as_deref())
+    }
+}
+
+impl<T: ?Sized> Kept<T> {
+    fn new() -> Self {
+        Self(Mutex::default())
+    }
+
+    /// The stage `name` of `plan`, made by `make` when it is asked for the first time. Errors are not kept: a secret
+    /// that is missing now may be there later.
+    fn get(
+        &self,
+        plan: &Plan,
+        name: &str,
+        make: impl FnOnce(&StagePlan) -> Result<Arc<T>, TaskError>,
+    ) -> Result<Arc<T>, TaskError> {
+        let id = (plan.hash(), name.to_owned());
+        if let Some(found) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&id) {
+            return Ok(Arc::clone(found));
+        }
+        let stage = plan.stage(name).ok_or_else(|| {
+            permanent(UNKNOWN_STAGE, format!("the import `{}` has no stage `{name}`; check it again", plan.name))
+        })?;
+        let made = make(stage)?;
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= MOST_KEPT {
+            kept.clear();
+        }
+        Ok(Arc::clone(kept.entry(id).or_insert(made)))
+    }
+}
+
+fn unknown(stage: &StagePlan) -> TaskError {
+    let message = format!(
+        "stage `{}`: this version of jobpipe has no export `{}`; check the import again",
+        stage.name, stage.connector
+    );
+    permanent(UNKNOWN_STAGE, message)
+}
+
+fn unreadable(error: &dyn std::error::Error) -> TaskError {
+    permanent(UNKNOWN_STAGE, error.to_string())
+}
+
+fn permanent(code: &str, message: String) -> TaskError {
+    TaskError { class: ErrorClass::Permanent, code: code.to_owned(), message, retry_after_ms: None }
+}
+
+#[cfg(test)]
+mod tests;
