@@ -176,7 +176,8 @@ fn standing(
         return Standing::Draining;
     }
     let dead: u64 = stages.values().map(|stage| stage.counts.dead).sum();
-    let given: u64 = stages.values().map(|stage| stage.counts.given).sum();
+    let given: u64 =
+        stages.iter().filter(|(name, _)| run.closed_stages.contains(*name)).map(|(_, stage)| stage.counts.given).sum();
     let troubled = targets.values().any(|target| target.failed > 0 || target.waits.is_some());
     if dead > 0 && given == 0 {
         Standing::Failed
@@ -249,7 +250,7 @@ pub async fn cancel(cx: &Cx, id: &str) -> Result<()> {
     }
 }
 
-/// Lets through what waits for a person: removals under a guard, changes of a definition.
+/// Lets through what waits for a person: removals under a guard, changes of a definition, targets that pause.
 pub async fn approve(cx: &Cx, id: &str) -> Result<()> {
     let run = cx.run(id).await?.doc;
     let name = &run.open.facts.import;
@@ -280,6 +281,7 @@ pub async fn approve(cx: &Cx, id: &str) -> Result<()> {
         }
     }
     clear_guard(cx, id).await?;
+    crate::drain::resume(cx, run.open.targets.values().flatten()).await?;
     crate::drain::wake_targets(cx, name).await
 }
 

@@ -118,7 +118,7 @@ async fn step_settled(cx: &Cx, layout: &Layout, run: &Read<RunDoc>) -> Result<St
         .await;
     }
     if !run.doc.files_made {
-        if !run.doc.cancel {
+        if !run.doc.cancel && !read_nothing(cx, layout, &run.doc).await? {
             make_files(cx, layout, id).await?;
         }
         return put(cx, run, Point::CloseFiles, |doc| doc.files_made = true).await;
@@ -137,6 +137,15 @@ async fn step_settled(cx: &Cx, layout: &Layout, run: &Read<RunDoc>) -> Result<St
         doc.tasks.clone_from(&tasks);
     })
     .await
+}
+
+/// A run that failed and gave no record at all writes no file: it must not replace a good one by an empty one.
+async fn read_nothing(cx: &Cx, layout: &Layout, run: &RunDoc) -> Result<bool> {
+    if run.reasons.is_empty() {
+        return Ok(false);
+    }
+    let (counts, _) = crate::admin::tally(cx, &run.open.facts.run).await?;
+    Ok(layout.working().all(|stage| counts.get(&stage.name).is_none_or(|counts| counts.given == 0)))
 }
 
 async fn make_files(cx: &Cx, layout: &Layout, run: &str) -> Result<()> {

@@ -97,9 +97,6 @@ fn stored_edges(layout: &Layout, task: &NewTask, output: &jobpipe_core::Output) 
 }
 
 async fn write_heads(cx: &Cx, layout: &Layout, run: &RunDoc, result: &TaskResult) -> Result<()> {
-    if run.open.facts.limit.is_some() && layout.ledgers.is_empty() {
-        return Ok(());
-    }
     let import: Option<Read<ImportDoc>> = docs::read(&*cx.store, DocKind::Import, &layout.plan.name).await?;
     let cancelled = import.map(|import| import.doc.cancelled).unwrap_or_default();
     let writer = Writer { seq: run.open.facts.seq, cancelled: &cancelled };

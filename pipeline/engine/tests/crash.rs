@@ -1,5 +1,7 @@
 //! A process that dies at any named place, the first, second or fifth time it gets there: the next one converges.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod world;
 
 use jobpipe_core::ErrorClass;

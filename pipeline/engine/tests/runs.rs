@@ -1,5 +1,7 @@
 //! Whole runs: what reaches pages and files when the source changes, errs, or is empty.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod world;
 
 use jobpipe_core::ErrorClass;

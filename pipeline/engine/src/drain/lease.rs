@@ -5,7 +5,7 @@ use crate::docs::{self, ImportDoc, Read, TargetDoc};
 use crate::error::Result;
 use crate::failpoint::Point;
 use crate::{admission, epoch};
-use jobpipe_core::{DocKind, Millis};
+use jobpipe_core::{DocKind, Millis, TargetRef};
 
 /// A claim on a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,6 +134,21 @@ async fn wake(cx: &Cx, import: &ImportDoc, name: &str, target: &str) -> Result<(
             return Ok(());
         }
     }
+}
+
+/// Ends the pause of these targets: a person has looked.
+pub async fn resume(cx: &Cx, targets: impl Iterator<Item = &TargetRef>) -> Result<()> {
+    for target in targets {
+        loop {
+            let read: Option<Read<TargetDoc>> = docs::read(&*cx.store, DocKind::Target, &target.id).await?;
+            let Some(read) = read.filter(|read| read.doc.paused.is_some() || read.doc.crashes > 0) else { break };
+            let new = TargetDoc { paused: None, crashes: 0, ..read.doc.clone() };
+            if docs::replace(&*cx.store, &*cx.ids, DocKind::Target, &target.id, &read, new).await?.is_some() {
+                break;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Frees every lease: for an engine that has just taken the role, so that no other owner lives.

@@ -18,7 +18,7 @@ pub(crate) use attach::orphan_key;
 pub(crate) use lease::{free_all, wake_targets};
 
 use crate::cx::Cx;
-use crate::docs::{Read, TargetDoc};
+use crate::docs::{Pause, Read, TargetDoc};
 use crate::error::Result;
 use crate::event::Event;
 use crate::failpoint::Point;
@@ -30,6 +30,9 @@ use pace::Pacing;
 
 /// Rounds under one lease before it is let go, so that pages take turns.
 const ROUNDS: usize = 32;
+
+/// Drains in a row that died without one confirmed row, before the target pauses.
+const CRASHES: u32 = 20;
 
 /// What a round found out besides what it did.
 #[derive(Debug, Default)]
@@ -100,6 +103,9 @@ async fn round(cx: &Cx, lease: &Lease, page: Read<TargetDoc>) -> Result<Round> {
         }
         return Ok(again_if(lease::change(cx, lease, |doc| doc.paused = None).await?.is_some()));
     }
+    if page.doc.crashes >= CRASHES {
+        return pause_after_crashes(cx, lease, page.doc.crashes).await;
+    }
     if exports.is_empty() {
         return Ok(Round::Rest { next_at: None, busy: false });
     }
@@ -111,6 +117,23 @@ async fn round(cx: &Cx, lease: &Lease, page: Read<TargetDoc>) -> Result<Round> {
         return Ok(round);
     }
     work(cx, lease, &page.doc, &exports).await
+}
+
+/// The page stops, never a row: something about it ends the process again and again.
+async fn pause_after_crashes(cx: &Cx, lease: &Lease, crashes: u32) -> Result<Round> {
+    let now = cx.now();
+    let held = lease::change(cx, lease, |doc| {
+        doc.paused = Some(Pause {
+            why: format!(
+                "the process died {crashes} times in a row while it worked on this target, without one confirmed post; \
+                 see the log, then `jobpipe runs approve RUN` resumes it"
+            ),
+            credential: 0,
+            since: now,
+        });
+    })
+    .await?;
+    Ok(again_if(held.is_some()))
 }
 
 fn again_if(held: bool) -> Round {

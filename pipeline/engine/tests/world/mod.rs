@@ -1,7 +1,13 @@
 //! A small world to test the engine in: a source that changes, pages that err, files in memory; time that does not pass
 //! by itself. Everything but the engine is as simple as can be.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of the world")]
+#![allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "each test file uses its own part of the world"
+)]
 
 mod page;
 mod source;
