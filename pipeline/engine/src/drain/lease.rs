@@ -137,7 +137,7 @@ async fn wake(cx: &Cx, import: &ImportDoc, name: &str, target: &str) -> Result<(
 }
 
 /// Ends the pause of these targets: a person has looked.
-pub async fn resume(cx: &Cx, targets: impl Iterator<Item = &TargetRef>) -> Result<()> {
+pub(crate) async fn resume(cx: &Cx, targets: impl Iterator<Item = &TargetRef>) -> Result<()> {
     for target in targets {
         loop {
             let read: Option<Read<TargetDoc>> = docs::read(&*cx.store, DocKind::Target, &target.id).await?;
