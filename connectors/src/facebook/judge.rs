@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// Facebook's reader of links is asked again after so long.
 const SCRAPE_PAUSE: Duration = Duration::from_secs(20 * 60);
+/// So often in a row, then the link counts as refused.
+const MOST_SCRAPES: u32 = 3;
 /// Why a page is quiet after its usage was high or its limit was reached.
 pub(super) const PAGE_LIMIT: &str = "the page's rate limit is used up";
 const APP_LIMIT: &str = "the app's rate limit is used up";
@@ -33,8 +35,9 @@ pub(super) struct Refusal {
 }
 
 impl Judge<'_> {
-    /// What a call that changes something came to. `scrapes` is how often this row's link could not be read before.
-    pub(super) fn effect(&self, op: Op, reply: Reply, scrapes: u32) -> EffectAnswer {
+    /// What a call that changes something came to. `held` is how often in a row this post
+    /// was held back before.
+    pub(super) fn effect(&self, op: Op, reply: Reply, held: u32) -> EffectAnswer {
         let (status, usage, body) = match reply {
             Reply::Unsendable(why) => {
                 return EffectAnswer::Paused(self.error(
@@ -54,7 +57,7 @@ impl Judge<'_> {
         if said.is_none() && (200..300).contains(&status) {
             return self.success(op, &body);
         }
-        self.refused(op, &self.refusal(status, usage, said.as_ref()), scrapes)
+        self.refused(op, &self.refusal(status, usage, said.as_ref()), held)
     }
 
     /// Keeps the silence that an answer's figures ask for.
@@ -153,19 +156,20 @@ impl Judge<'_> {
         answer
     }
 
-    fn refused(&self, op: Op, refusal: &Refusal, scrapes: u32) -> EffectAnswer {
+    fn refused(&self, op: Op, refusal: &Refusal, held: u32) -> EffectAnswer {
         let said = &refusal.said;
         match refusal.class {
             Class::Ambiguous => self.unknown(said),
             Class::Throttled { .. } => self.wait(code::THROTTLED, said, refusal.pause, true),
             Class::Blocked => self.wait(code::BLOCKED, said, refusal.pause, true),
-            Class::Duplicate if op == Op::Create => EffectAnswer::Unknown(self.error(
+            // The second time means that the page was read back and the post was not there.
+            Class::Duplicate if op == Op::Create && held == 0 => EffectAnswer::Unknown(self.error(
                 ErrorClass::Transient,
                 code::DUPLICATE,
                 said,
                 "jobpipe reads the page back to see whether the post is there",
             )),
-            Class::Scrape if scrapes < 3 => self.wait(code::CONTENT, said, SCRAPE_PAUSE, false),
+            Class::Scrape if held < MOST_SCRAPES => self.wait(code::CONTENT, said, SCRAPE_PAUSE, false),
             Class::Duplicate | Class::Scrape | Class::Content => EffectAnswer::Rejected(self.error(
                 ErrorClass::Permanent,
                 code::CONTENT,

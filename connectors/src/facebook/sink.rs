@@ -18,8 +18,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Longest answer to a call that changes something, in bytes.
 const LONGEST_ANSWER: usize = 1 << 20;
-/// Rows whose link could not be read that are remembered at once.
-const MOST_SCRAPES: usize = 10_000;
+/// Rows whose posts were held back that are remembered at once.
+const MOST_HELD: usize = 10_000;
 
 /// Says which pages an export names; asked when a run starts, as the list may lie in the environment or a file.
 pub type PageNames = Box<dyn Fn() -> Result<Vec<String>, TaskError> + Send + Sync>;
@@ -45,8 +45,9 @@ pub struct FacebookSink {
     names: PageNames,
     template: Template,
     policy: EffectPolicy,
-    /// By marker: how often Facebook could not read the link of a row.
-    scrapes: Mutex<BTreeMap<String, u32>>,
+    /// By marker: how often in a row Facebook held back the post of a row for what may pass (a link that it could not
+    /// read, a repetition that the read-back did not find).
+    held: Mutex<BTreeMap<String, u32>>,
 }
 
 impl FacebookSink {
@@ -55,35 +56,41 @@ impl FacebookSink {
     pub fn new(graph: Arc<Graph>, pages: Arc<Pages>, export: PostExport) -> Self {
         let PostExport { pages: names, wanted, message, link, policy } = export;
         let template = Template { wanted, message, link };
-        Self { graph, pages, names, template, policy, scrapes: Mutex::default() }
+        Self { graph, pages, names, template, policy, held: Mutex::default() }
     }
 
     fn judge<'a>(&'a self, page: &'a Page, token: &'a SecretString) -> Judge<'a> {
         Judge { graph: &self.graph, page, token }
     }
 
-    /// How often the link of this row could not be read so far.
-    fn scrapes(&self, marker: &str) -> u32 {
-        self.scrapes.lock().unwrap_or_else(PoisonError::into_inner).get(marker).copied().unwrap_or(0)
+    /// How often the post of this row was held back so far.
+    fn held(&self, marker: &str) -> u32 {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).get(marker).copied().unwrap_or(0)
     }
 
-    /// Counts a link that could not be read; any other end of a call forgets the row.
-    fn count_scrape(&self, marker: String, before: u32, answer: &EffectAnswer) {
-        let mut scrapes = self.scrapes.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(answer, EffectAnswer::Wait { whole_target: false, .. }) {
-            if scrapes.len() >= MOST_SCRAPES {
-                scrapes.clear();
+    /// Counts a post that was held back; a definite end forgets the row.
+    fn count_held(&self, marker: String, before: u32, answer: &EffectAnswer) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let once_more = match answer {
+            EffectAnswer::Wait { whole_target, .. } => !whole_target,
+            EffectAnswer::Unknown(error) => error.code == code::DUPLICATE,
+            _ => {
+                held.remove(&marker);
+                return;
             }
-            scrapes.insert(marker, before + 1);
-        } else if !matches!(answer, EffectAnswer::Wait { .. }) {
-            scrapes.remove(&marker);
+        };
+        if once_more {
+            if held.len() >= MOST_HELD {
+                held.clear();
+            }
+            held.insert(marker, before + 1);
         }
     }
 }
 
 impl std::fmt::Debug for FacebookSink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { graph, pages, template, policy, names: _, scrapes: _ } = self;
+        let Self { graph, pages, template, policy, names: _, held: _ } = self;
         let mut shown = f.debug_struct("FacebookSink");
         shown.field("graph", graph).field("pages", pages).field("template", template).field("policy", policy);
         shown.finish_non_exhaustive()
@@ -151,9 +158,9 @@ impl Sink for FacebookSink {
         }
         let reply = self.graph.call(&request).await;
         let marker = marker::of(&call.row);
-        let scrapes = self.scrapes(&marker);
-        let answer = judge.effect(call.op, reply, scrapes);
-        self.count_scrape(marker, scrapes, &answer);
+        let held = self.held(&marker);
+        let answer = judge.effect(call.op, reply, held);
+        self.count_held(marker, held, &answer);
         answer
     }
 

@@ -182,6 +182,16 @@ async fn a_link_that_facebook_cannot_read_is_tried_three_times() {
 }
 
 #[tokio::test]
+async fn a_repetition_that_was_read_back_in_vain_is_refused() {
+    let sim = simulator().await;
+    let bench = bench(&sim.base_url);
+    sim.set_faults(plan(OpKind::Create, BeforeExec, "506", |rule| rule.next = Some(2))).unwrap();
+    assert_eq!(word(&bench.create(TARGET, "1").await), ("unknown", "JP308"));
+    assert_eq!(word(&bench.create(TARGET, "1").await), CONTENT);
+    bench.created(TARGET, "1").await;
+}
+
+#[tokio::test]
 async fn a_wrong_app_secret_pauses_the_page_and_shows_nothing() {
     let sim = simulator().await;
     let mut wrong: GraphSettings = settings(&sim.base_url);

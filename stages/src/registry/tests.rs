@@ -83,8 +83,8 @@ fn posts(pages: &Json) -> Plan {
     plan(vec![stage("pages", "facebook", Feed::Heads, body)])
 }
 
-fn target_names(pages: Json) -> Result<Vec<String>, String> {
-    let sink = registry().0.sink(&posts(&pages), "pages").map_err(|error| error.message)?;
+fn target_names(pages: &Json) -> Result<Vec<String>, String> {
+    let sink = registry().0.sink(&posts(pages), "pages").map_err(|error| error.message)?;
     let targets = sink.targets().map_err(|error| error.message)?;
     Ok(targets.into_iter().map(|target| format!("{}={}", target.name, target.id)).collect())
 }
@@ -92,9 +92,9 @@ fn target_names(pages: Json) -> Result<Vec<String>, String> {
 #[test]
 fn pages_are_named_listed_late_or_written_out() {
     let nice = json!({"id": "1003", "token": "$FB_NICE", "vars": {"state": "PAC"}});
-    assert_eq!(target_names(json!(["acme-paris"])).unwrap(), ["acme-paris=facebook:1001"]);
+    assert_eq!(target_names(&json!(["acme-paris"])).unwrap(), ["acme-paris=facebook:1001"]);
     assert_eq!(
-        target_names(json!(["$PAGES", nice])).unwrap(),
+        target_names(&json!(["$PAGES", nice])).unwrap(),
         ["acme-lyon=facebook:1002", "acme-paris=facebook:1001", "1003=facebook:1003"]
     );
     for (pages, part) in [
@@ -106,7 +106,7 @@ fn pages_are_named_listed_late_or_written_out() {
         (json!([{"id": "1003", "token": "written-out"}]), "must be a secret"),
         (json!([{"id": "1001", "token": "$FB_NICE"}]), "have the same id 1001"),
     ] {
-        let message = target_names(pages).unwrap_err();
+        let message = target_names(&pages).unwrap_err();
         assert!(message.contains(part) && !message.contains("written-out"), "{message}");
     }
 }
