@@ -42,7 +42,7 @@ impl Template {
         let subject = Subject::new(body);
         let vars = Vars::new().with("page", page.variable()).with("key", row.key.clone());
         if let Some(wanted) = &self.wanted {
-            let vars = vars.clone().with("now", utc_text(now));
+            let vars = vars.clone().with("now", utc_text(now - now.rem_euclid(1_000)));
             if evaluate(row, "where", Some(wanted), &subject, &vars)? != Some(Json::Bool(true)) {
                 return Ok(Rendered::Nothing);
             }

@@ -57,7 +57,8 @@ impl JsonlExport {
 
     fn target(&self, facts: &RunFacts) -> Result<PathBuf, TaskError> {
         let run = run_value(facts, self.env.as_deref());
-        let vars = Vars::new().with("run", run).with("now", utc_text(facts.started_at));
+        let vars =
+            Vars::new().with("run", run).with("now", utc_text(facts.started_at - facts.started_at.rem_euclid(1_000)));
         let nothing = json!({});
         let path = self.path.eval(&Subject::new(&nothing), &vars).map_err(|error| {
             self.error(
