@@ -127,7 +127,7 @@ fn to_date_reads_common_forms() {
     assert_eq!(eval("to_date(\"%m/%d/%Y\")", &json!("11/22/2026")), Ok(json!(day)));
     assert_eq!(eval("to_date(\"%Y%m%d %H:%M %z\")", &json!("20261122 07:00 +0100")), Ok(json!(six)));
     assert_eq!(eval("to_date | strftime(\"%d/%m/%Y\")", &json!("2026-11-22")), Ok(json!("22/11/2026")));
-    assert_eq!(eval("fromdate, todate | tojson", &json!(1795327200)).is_err(), true, "two values");
+    assert!(eval("fromdate, todate | tojson", &json!(1795327200)).is_err(), "two values");
     assert_eq!(eval("fromdate | todate", &json!(six)), Ok(json!(six)));
 }
 

@@ -291,7 +291,7 @@ fn text_that_is_meant_as_jq_is_refused() {
 fn mistakes_are_shown_where_they_are() {
     let error = |text: &str| {
         let error = Value::compile(text, Place::Field).unwrap_err();
-        let found = text[error.offset..error.offset + error.len].to_string();
+        let found = text.get(error.offset..error.offset + error.len).unwrap().to_string();
         (error.code, found, format!("{} | {}", error.message, error.help.unwrap_or_default()))
     };
     let check = |text: &str, code: &str, part: &str, says: &str| {

@@ -39,7 +39,7 @@ const RUNAWAY: &[&str] = &[
     "reduce range(1e6) as $i (2; . * .) | until(false; . + 1)",
     "[range(3000)] | [.[] as $a | .[] as $b | .[] as $c | $a + $b + $c]",
     "[range(100000)] | sort_by([range(100)])",
-    "[range(2000)] | map(tostring) | [.[] | test(\"(a|b|c|d|e)*\" * 50)]",
+    "[range(1e6) | tostring as $n | $n | test(\"(a|b)*\" + $n)]",
     "(\"a\" * 500000) | test(\"(a{0,900}b){20}\")",
     "(\"a\" * 500000) | gsub(\"a\"; \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\")",
     "(\"ab\" * 1000000) | [explode[] | tostring] | join(\"\") | until(false; .)",
@@ -74,7 +74,7 @@ fn a_runaway_program_is_stopped() {
         running.join().unwrap();
         assert!(
             matches!(result, Err(EvalError::Limit { .. } | EvalError::ManyValues { .. } | EvalError::Failed { .. })),
-            "{source}: {result:?}"
+            "{source} was not stopped"
         );
         let peak = peak_memory();
         assert!(peak < MEMORY, "{source}: {} MiB", peak >> 20);

@@ -1,5 +1,7 @@
 //! Settings are read late and never shown.
 
+#![expect(clippy::unwrap_used, reason = "a helper of tests may panic")]
+
 use std::collections::BTreeMap;
 use std::io;
 

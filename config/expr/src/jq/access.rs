@@ -155,7 +155,11 @@ impl jaq_core::ValT for Val {
                 let (start, end) = (range.get("start").cloned(), range.get("end").cloned());
                 value.map_range(start.as_ref()..end.as_ref(), opt, f)
             }
-            (Val::Null, Val::Str(key)) => Val::map(indexmap::IndexMap::new()).map_index(&Val::Str(key.clone()), opt, f),
+            // As in jq, what is null becomes a map when something is put into it.
+            (Val::Null, Val::Str(key)) => match first(f(Val::Null))? {
+                Some(value) => Ok(Val::entries([(key.as_str(), value)])),
+                None => Ok(Val::Null),
+            },
             (Val::Obj(map), Val::Str(key)) => Map::update(map, &Arc::from(key.as_str()), |old| first(f(old))),
             (Val::Arr(list), Val::Num(number)) => match position(*number, list.items().len()) {
                 Some(at) => List::update(list, at, |old| first(f(old))),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jaq_core::ops::Math;
 
 use super::limits;
+use super::num::Num;
 use super::val::{List, Map, Val};
 
 pub(crate) type Error = jaq_core::Error<Val>;
@@ -87,7 +88,7 @@ impl Div for Val {
     /// Text divided by text splits it.
     fn div(self, other: Self) -> ValR {
         match (self, other) {
-            (Val::Num(x), Val::Num(y)) if y.is_zero() => Err(divided_by_zero(Val::Num(x))),
+            (Val::Num(x), Val::Num(y)) if y.is_zero() => Err(divided_by_zero(x)),
             (Val::Num(x), Val::Num(y)) => Ok(Val::Num(x.div(y))),
             (Val::Str(text), Val::Str(separator)) => Ok(split(&text, &separator)),
             (x, y) => Err(Error::math(x, Math::Div, y)),
@@ -112,14 +113,14 @@ impl Rem for Val {
 
     fn rem(self, other: Self) -> ValR {
         match (self, other) {
-            (Val::Num(x), Val::Num(y)) if y.is_zero() => Err(divided_by_zero(Val::Num(x))),
+            (Val::Num(x), Val::Num(y)) if y.is_zero() => Err(divided_by_zero(x)),
             (Val::Num(x), Val::Num(y)) => Ok(Val::Num(x.rem(y))),
             (x, y) => Err(Error::math(x, Math::Rem, y)),
         }
     }
 }
 
-fn divided_by_zero(value: Val) -> Error {
+fn divided_by_zero(value: Num) -> Error {
     Error::str(format_args!("{value} cannot be divided by zero"))
 }
 

@@ -39,30 +39,30 @@ const MONTHS: [&[&str]; 12] = [
 /// `22.11.2026`, `22-11-2026` (the day first), `2026/11/22`, and days with the name of the month in English, French,
 /// German, Spanish or Italian (`22 novembre 2026`, `Nov 22, 2026 6:00 PM`). With `format`, reads that instead
 /// (`%m/%d/%Y`, as strptime). Fractions of a second are cut off.
-pub(crate) fn to_date(value: Val, format: Option<&Val>) -> ValR {
+pub(crate) fn to_date(value: &Val, format: Option<&Val>) -> ValR {
     if matches!(value, Val::Null) {
         return Ok(Val::Null);
     }
     let found = match format {
-        None => read(&value)?,
-        Some(format) => read_as(str_of(&value)?, str_of(format)?),
+        None => read(value)?,
+        Some(format) => read_as(str_of(value)?, str_of(format)?),
     };
     match found {
         Some(date) => Ok(Val::text(date.strftime(FORM).to_string())),
-        None => Err(unknown(&value)),
+        None => Err(unknown(value)),
     }
 }
 
 /// Writes a date (in any form that `to_date` reads) by a format of strftime, in UTC.
-pub(crate) fn strftime(value: Val, format: Val) -> ValR {
-    let date = read(&value)?.ok_or_else(|| unknown(&value))?;
-    let text = strtime::format(str_of(&format)?, &date.to_zoned(TimeZone::UTC)).map_err(Error::str)?;
+pub(crate) fn strftime(value: &Val, format: &Val) -> ValR {
+    let date = read(value)?.ok_or_else(|| unknown(value))?;
+    let text = strtime::format(str_of(format)?, &date.to_zoned(TimeZone::UTC)).map_err(Error::str)?;
     Ok(Val::text(text))
 }
 
 /// Seconds since 1970 of a date in any form that `to_date` reads.
-pub(crate) fn fromdate(value: Val) -> ValR {
-    let date = read(&value)?.ok_or_else(|| unknown(&value))?;
+pub(crate) fn fromdate(value: &Val) -> ValR {
+    let date = read(value)?.ok_or_else(|| unknown(value))?;
     Ok(Val::Num(Num::Int(date.as_second().into())))
 }
 

@@ -22,11 +22,11 @@ const MAX_ATTRIBUTES: usize = 2_000;
 const BYTES_PER_STEP: usize = 16;
 
 /// Runs `function` on text; null stays null.
-pub(crate) fn convert(value: Val, function: fn(&str) -> String) -> ValR {
+pub(crate) fn convert(value: &Val, function: fn(&str) -> String) -> ValR {
     if matches!(value, Val::Null) {
         return Ok(Val::Null);
     }
-    let html = str_of(&value)?;
+    let html = str_of(value)?;
     if html.len() > MAX_HTML || widest_tag(html) > MAX_ATTRIBUTES {
         return Err(Error::str("this HTML is too large, or one of its tags has too many attributes"));
     }

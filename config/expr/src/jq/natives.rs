@@ -41,7 +41,7 @@ fn replace(mut cv: Cv<'_, Closed>) -> ValXs<'_, Val> {
 /// A function without arguments.
 macro_rules! plain {
     ($name:literal, $function:expr) => {
-        ($name, v(0), |cv: Cv<'_, Closed>| bome($function(cv.1)))
+        ($name, v(0), |cv: Cv<'_, Closed>| bome($function(&cv.1)))
     };
 }
 
@@ -50,7 +50,7 @@ macro_rules! unary {
     ($name:literal, $function:expr) => {
         ($name, v(1), |mut cv: Cv<'_, Closed>| {
             let argument = cv.0.pop_var();
-            bome($function(cv.1, argument))
+            bome($function(&cv.1, &argument))
         })
     };
 }
@@ -61,7 +61,7 @@ macro_rules! binary {
         ($name, v(2), |mut cv: Cv<'_, Closed>| {
             let second = cv.0.pop_var();
             let first = cv.0.pop_var();
-            bome($function(cv.1, first, second))
+            bome($function(&cv.1, &first, &second))
         })
     };
 }
@@ -69,10 +69,10 @@ macro_rules! binary {
 fn on_values() -> Vec<Named> {
     vec![
         plain!("length", length),
-        plain!("tojson", |value: Val| Ok(Val::text(value.to_string()))),
+        plain!("tojson", |value: &Val| Ok(Val::text(value.to_string()))),
         plain!("fromjson", fromjson),
-        unary!("has", |value: Val, key: Val| value.at(&key).map(|found| found.is_some().into())),
-        unary!("contains", |value: Val, part: Val| Ok(contains(&value, &part).into())),
+        unary!("has", |value: &Val, key: &Val| value.clone().at(key).map(|found| found.is_some().into())),
+        unary!("contains", |value: &Val, part: &Val| Ok(contains(value, part).into())),
         unary!("indices", indices),
         unary!("join", join),
     ]
@@ -83,44 +83,44 @@ fn on_numbers() -> Vec<Named> {
         plain!("number", numbers::number),
         plain!("tonumber", tonumber),
         plain!("toboolean", toboolean),
-        plain!("nan", |_| Ok(Val::from(f64::NAN))),
-        plain!("infinite", |_| Ok(Val::from(f64::INFINITY))),
-        plain!("isnan", |value: Val| float(&value).map(|x| x.is_nan().into())),
-        plain!("isinfinite", |value: Val| float(&value).map(|x| x.is_infinite().into())),
-        plain!("sqrt", |value: Val| float(&value).map(|x| computed(x.sqrt()))),
-        plain!("exp", |value: Val| float(&value).map(|x| computed(x.exp()))),
-        plain!("log", |value: Val| float(&value).map(|x| computed(x.ln()))),
-        plain!("log2", |value: Val| float(&value).map(|x| computed(x.log2()))),
-        plain!("log10", |value: Val| float(&value).map(|x| computed(x.log10()))),
-        binary!("pow", |_, x: Val, y: Val| Ok(computed(float(&x)?.powf(float(&y)?)))),
+        plain!("nan", |_: &Val| Ok(Val::from(f64::NAN))),
+        plain!("infinite", |_: &Val| Ok(Val::from(f64::INFINITY))),
+        plain!("isnan", |value: &Val| float(value).map(|x| x.is_nan().into())),
+        plain!("isinfinite", |value: &Val| float(value).map(|x| x.is_infinite().into())),
+        plain!("sqrt", |value: &Val| float(value).map(|x| computed(x.sqrt()))),
+        plain!("exp", |value: &Val| float(value).map(|x| computed(x.exp()))),
+        plain!("log", |value: &Val| float(value).map(|x| computed(x.ln()))),
+        plain!("log2", |value: &Val| float(value).map(|x| computed(x.log2()))),
+        plain!("log10", |value: &Val| float(value).map(|x| computed(x.log10()))),
+        binary!("pow", |_: &Val, x: &Val, y: &Val| Ok(computed(float(x)?.powf(float(y)?)))),
     ]
 }
 
 fn on_text() -> Vec<Named> {
     vec![
-        plain!("lower", |value: Val| on_str(&value, |text| text.to_lowercase())),
-        plain!("upper", |value: Val| on_str(&value, |text| text.to_uppercase())),
-        plain!("slug", |value: Val| on_str(&value, wording::slug)),
+        plain!("lower", |value: &Val| on_str(value, str::to_lowercase)),
+        plain!("upper", |value: &Val| on_str(value, str::to_uppercase)),
+        plain!("slug", |value: &Val| on_str(value, wording::slug)),
         unary!("truncate", wording::truncate),
-        plain!("strip_html", |value: Val| html::convert(value, html::strip)),
-        plain!("html_to_text", |value: Val| html::convert(value, html::to_text)),
-        plain!("escape_html", |value: Val| on_str(&value, html::escape)),
-        plain!("encode_uri", |value: Val| on_str(&value, |text| crate::encode::percent(text).into_owned())),
-        plain!("encode_base64", |value: Val| on_str(&value, |text| BASE64.encode(text))),
+        plain!("strip_html", |value: &Val| html::convert(value, html::strip)),
+        plain!("html_to_text", |value: &Val| html::convert(value, html::to_text)),
+        plain!("escape_html", |value: &Val| on_str(value, html::escape)),
+        plain!("encode_uri", |value: &Val| on_str(value, |text| crate::encode::percent(text).into_owned())),
+        plain!("encode_base64", |value: &Val| on_str(value, |text| BASE64.encode(text))),
         plain!("decode_base64", decode_base64),
-        plain!("to_date", |value: Val| dates::to_date(value, None)),
-        unary!("to_date", |value: Val, format: Val| dates::to_date(value, Some(&format))),
+        plain!("to_date", |value: &Val| dates::to_date(value, None)),
+        unary!("to_date", |value: &Val, format: &Val| dates::to_date(value, Some(format))),
         unary!("strftime", dates::strftime),
         plain!("fromdate", dates::fromdate),
-        plain!("todate", |value: Val| dates::to_date(value, None)),
-        binary!("matches", |text: Val, regex: Val, flags: Val| regexes::run(&text, &regex, &flags, regexes::MATCHES)),
-        binary!("split_matches", |text: Val, regex: Val, flags: Val| regexes::run(
-            &text,
-            &regex,
-            &flags,
+        plain!("todate", |value: &Val| dates::to_date(value, None)),
+        binary!("matches", |text: &Val, regex: &Val, flags: &Val| regexes::run(text, regex, flags, regexes::MATCHES)),
+        binary!("split_matches", |text: &Val, regex: &Val, flags: &Val| regexes::run(
+            text,
+            regex,
+            flags,
             regexes::BOTH
         )),
-        binary!("split_", |text: Val, regex: Val, flags: Val| regexes::run(&text, &regex, &flags, regexes::BETWEEN)),
+        binary!("split_", |text: &Val, regex: &Val, flags: &Val| regexes::run(text, regex, flags, regexes::BETWEEN)),
     ]
 }
 
@@ -151,8 +151,8 @@ fn computed(value: f64) -> Val {
     Val::Num(Num::Float(value).add(Num::Int(0)))
 }
 
-fn length(value: Val) -> ValR {
-    Ok(match &value {
+fn length(value: &Val) -> ValR {
+    Ok(match value {
         Val::Null => Val::from(0_usize),
         Val::Num(number) => Val::Num(number.abs()),
         Val::Str(text) => {
@@ -165,29 +165,29 @@ fn length(value: Val) -> ValR {
     })
 }
 
-fn fromjson(value: Val) -> ValR {
-    let text = str_of(&value)?;
+fn fromjson(value: &Val) -> ValR {
+    let text = str_of(value)?;
     limits::built(text.len().saturating_mul(4));
     let json: Json = serde_json::from_str(text).map_err(|error| Error::str(format_args!("not JSON: {error}")))?;
     Ok(Val::from_json(&json))
 }
 
-fn tonumber(value: Val) -> ValR {
-    match &value {
-        Val::Num(_) => Ok(value),
+fn tonumber(value: &Val) -> ValR {
+    match value {
+        Val::Num(_) => Ok(value.clone()),
         Val::Str(text) => Num::parse(text.trim()).map(Val::Num).ok_or_else(|| {
             Error::str(format_args!("{value} is not a number (`number` reads those written for people)"))
         }),
-        _ => Err(Error::typ(value, "number")),
+        _ => Err(Error::typ(value.clone(), "number")),
     }
 }
 
-fn toboolean(value: Val) -> ValR {
-    match (&value, value.as_str()) {
-        (Val::Bool(_), _) => Ok(value),
+fn toboolean(value: &Val) -> ValR {
+    match (value, value.as_str()) {
+        (Val::Bool(_), _) => Ok(value.clone()),
         (_, Some("true")) => Ok(Val::Bool(true)),
         (_, Some("false")) => Ok(Val::Bool(false)),
-        _ => Err(Error::typ(value, "boolean")),
+        _ => Err(Error::typ(value.clone(), "boolean")),
     }
 }
 
@@ -209,8 +209,8 @@ fn contains(value: &Val, part: &Val) -> bool {
     }
 }
 
-fn indices(value: Val, part: Val) -> ValR {
-    match (&value, &part) {
+fn indices(value: &Val, part: &Val) -> ValR {
+    match (value, part) {
         (Val::Null, _) => Ok(Val::Null),
         (Val::Str(text), Val::Str(part)) => Ok(Val::list(places(text, part))),
         (Val::Arr(list), Val::Arr(part)) => Ok(Val::list(access::windows(list.items(), part.items()))),
@@ -218,7 +218,7 @@ fn indices(value: Val, part: Val) -> ValR {
             let found = list.items().iter().enumerate().filter(|(_, item)| *item == part);
             Ok(Val::list(found.map(|(at, _)| Val::from(at)).collect()))
         }
-        _ => Err(Error::index(value, part)),
+        _ => Err(Error::index(value.clone(), part.clone())),
     }
 }
 
@@ -236,9 +236,9 @@ fn places(text: &str, part: &str) -> Vec<Val> {
 }
 
 /// Joins texts, numbers and booleans; null counts as nothing.
-fn join(value: Val, separator: Val) -> ValR {
-    let Val::Arr(list) = &value else { return Err(Error::typ(value, "array")) };
-    let separator = str_of(&separator)?;
+fn join(value: &Val, separator: &Val) -> ValR {
+    let Val::Arr(list) = value else { return Err(Error::typ(value.clone(), "array")) };
+    let separator = str_of(separator)?;
     let mut out = String::new();
     for (at, item) in list.items().iter().enumerate() {
         if at > 0 {
@@ -258,7 +258,7 @@ fn join(value: Val, separator: Val) -> ValR {
     Ok(Val::Str(Arc::new(out)))
 }
 
-fn decode_base64(value: Val) -> ValR {
-    let bytes = BASE64.decode(str_of(&value)?).map_err(Error::str)?;
+fn decode_base64(value: &Val) -> ValR {
+    let bytes = BASE64.decode(str_of(value)?).map_err(Error::str)?;
     Ok(Val::text(String::from_utf8_lossy(&bytes)))
 }

@@ -11,11 +11,11 @@ use super::val::Val;
 /// sign when both occur. One alone is a decimal sign, unless it stands more than once or before exactly three digits
 /// (`1,234`, `45.000`; but `0.125` and `1234.567` have too few or too many digits before it to be groups). Spaces and
 /// apostrophes group digits by three. `k` and `M` right after it count thousands and millions.
-pub(crate) fn number(value: Val) -> ValR {
-    match &value {
-        Val::Null | Val::Num(_) => Ok(value),
-        Val::Str(_) => Ok(find(str_of(&value)?).map_or(Val::Null, Val::Num)),
-        _ => Err(Error::typ(value, "number or text")),
+pub(crate) fn number(value: &Val) -> ValR {
+    match value {
+        Val::Null | Val::Num(_) => Ok(value.clone()),
+        Val::Str(_) => Ok(find(str_of(value)?).map_or(Val::Null, Val::Num)),
+        _ => Err(Error::typ(value.clone(), "number or text")),
     }
 }
 

@@ -212,7 +212,7 @@ fn parse<'s>(source: &'s str, tokens: &[Token<&'s str>]) -> Result<jaq_core::loa
         let message = format!("`{word}` may not be used in an import");
         return Err(ExprError::new(code::FORBIDDEN, place.start, place.len(), message).help(instead));
     }
-    Parser::new(tokens).parse(|parser| parser.term()).map_err(|errors| match errors.into_iter().next() {
+    Parser::new(tokens).parse(Parser::term).map_err(|errors| match errors.into_iter().next() {
         Some((expected, found)) => misplaced(source, &expected, found.map(Token::as_str)),
         None => ExprError::new(code::SYNTAX, 0, source.len(), "this is not an expression"),
     })

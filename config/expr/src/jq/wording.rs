@@ -10,16 +10,16 @@ const ELLIPSIS: char = '…';
 
 /// Cuts a text to at most `most` characters, the ellipsis among them; shorter text and null stay as they are.
 /// The cut is made at the last space when that keeps half of it, so that words stay whole.
-pub(crate) fn truncate(value: Val, most: Val) -> ValR {
+pub(crate) fn truncate(value: &Val, most: &Val) -> ValR {
     if matches!(value, Val::Null) {
         return Ok(Val::Null);
     }
-    let most = match &most {
+    let most = match most {
         Val::Num(Num::Int(most)) if *most >= 1 => usize::try_from(*most).unwrap_or(usize::MAX),
         _ => return Err(Error::str(format_args!("truncate needs a whole number from 1, not {most}"))),
     };
-    let text = str_of(&value)?;
-    let Some((end, _)) = text.char_indices().nth(most) else { return Ok(value) };
+    let text = str_of(value)?;
+    let Some((end, _)) = text.char_indices().nth(most) else { return Ok(value.clone()) };
     // One character less, for the ellipsis.
     let kept = text.get(..end).unwrap_or_default();
     let kept = kept.char_indices().next_back().and_then(|(last, _)| kept.get(..last)).unwrap_or_default();
