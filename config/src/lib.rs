@@ -1,6 +1,7 @@
 //! What a user writes: import files and settings, checked, with diagnostics that point at line and column.
 
 mod compile;
+mod explain;
 mod reader;
 
 pub mod diagnostic;
@@ -9,3 +10,4 @@ pub mod spec;
 pub mod tree;
 
 pub use compile::{Checked, check};
+pub use explain::to_long_form;

@@ -82,7 +82,7 @@ fn crawl_has_input(cx: &mut Cx<'_>, drafts: &[Draft], index: usize) {
         return;
     }
     for used in crawl.requests.iter().filter(|used| used.whole || !used.fields.is_empty()) {
-        let field = used.fields.first().map_or_else(|| "a record".to_owned(), |name| format!("`.{name}`"));
+        let field = used.fields.first().map_or_else(|| "a value".to_owned(), |(name, _)| format!("`.{name}`"));
         let message = format!("`{}` is from no stage, so there is no record to take {field} from", draft.name);
         let problem = Problem::new(codes::FEEDLESS, used.span.clone(), &used.path, message);
         cx.add(problem.help("write a fixed value, or say whose records it takes: `from: NAME`"));
@@ -104,7 +104,7 @@ fn export_has_keys(cx: &mut Cx<'_>, drafts: &[Draft], graph: &Graph, index: usiz
         let Some(stage) = drafts.get(next) else { continue };
         // A stage that was reported may well have a key.
         let keyed = match &stage.body {
-            Some(Body::Transform(transform)) => transform.spec.key.is_some(),
+            Some(Body::Transform(transform)) => transform.has_key,
             None => true,
             _ => false,
         };
@@ -235,8 +235,8 @@ fn given(transform: &Transform, comes: Option<BTreeSet<String>>) -> Option<BTree
 }
 
 fn unknown_fields(cx: &mut Cx<'_>, used: &Used, known: &BTreeSet<String>) {
-    for name in used.fields.iter().filter(|name| !known.contains(*name)) {
-        unknown_name(cx, name, &used.span, &used.path, known);
+    for (name, span) in &used.fields {
+        unknown_name(cx, name, span, &used.path, known);
     }
 }
 

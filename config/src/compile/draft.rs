@@ -41,6 +41,8 @@ pub(super) struct Crawl {
 #[derive(Debug)]
 pub(super) struct Transform {
     pub(super) spec: TransformSpec,
+    /// Whether `key` is written, be it right or wrong.
+    pub(super) has_key: bool,
     /// Whether `gone` is written, and where.
     pub(super) gone_span: Option<Range<usize>>,
     /// What makes the record and its key.

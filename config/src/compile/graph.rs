@@ -91,7 +91,8 @@ fn circle(cx: &mut Cx<'_>, drafts: &[Draft], parents: &[Vec<usize>], order: &[us
     let name = |index: &usize| drafts.get(*index).map_or("", |draft| draft.name.as_str());
     let shown: Vec<String> = path.iter().map(|index| format!("`{}`", name(index))).collect();
     let Some(draft) = drafts.get(first) else { return };
-    let span = draft.from.first().map_or(draft.span.clone(), |(_, span)| span.clone());
+    let before = path.iter().rev().nth(1).map(name).unwrap_or_default();
+    let span = draft.from.iter().find(|(from, _)| from == before).map_or(draft.span.clone(), |(_, span)| span.clone());
     let message = format!("stages in a circle: {}", shown.join(" -> "));
     let problem = Problem::new(codes::CYCLE, span, &format!("{}.from", draft.path), message);
     cx.add(problem.help("take one `from` out: records flow one way"));

@@ -16,7 +16,6 @@ mod transform;
 
 use crate::diagnostic::Diagnostic;
 use crate::reader::{At, Cx};
-use crate::tree;
 use jobpipe_core::Plan;
 
 /// What became of an import file.
@@ -34,7 +33,7 @@ pub struct Checked {
 #[must_use]
 pub fn check(source: &str, file_name: &str) -> Checked {
     let mut cx = Cx::new(source, file_name);
-    let root = tree::parse(&mut cx.problems);
+    let root = cx.tree();
     let plan = root.as_ref().and_then(|root| import::read(&mut cx, &At::root(root)));
     let failed = cx.problems.has_errors();
     Checked { plan: plan.filter(|_| !failed), diagnostics: cx.problems.finish() }

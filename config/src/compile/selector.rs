@@ -20,7 +20,8 @@ pub(super) fn check(cx: &mut Cx<'_>, at: &At<'_>, text: &str, range: Range<usize
     match Selector::parse(text) {
         Ok(_) => true,
         Err(error) => {
-            let message = format!("`{text}` is not a CSS selector: {}", reason(&error.to_string()));
+            let reason = reason(&error.to_string());
+            let message = format!("`{text}` is not a CSS selector{reason}");
             let mut problem = Problem::new(codes::SELECTOR, span(0..text.len()), &at.path, message);
             if text.starts_with('/') {
                 problem = problem.help("this is XPath; write CSS: `div.offer h2`");
@@ -33,11 +34,18 @@ pub(super) fn check(cx: &mut Cx<'_>, at: &At<'_>, text: &str, range: Range<usize
     }
 }
 
-/// scraper's words in ours: one line, lower case, without a full stop.
+/// scraper's words in ours, where they help.
 fn reason(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default().trim().trim_end_matches('.');
+    if line.contains("Please report") || line.is_empty() {
+        return String::new();
+    }
+    if line.contains("EOL") {
+        return ": it ends too early".to_owned();
+    }
     let mut chars = line.chars();
-    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+    let lower: String = chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect());
+    format!(": {lower}")
 }
 
 /// What other tools have in selectors, with what to write here.

@@ -20,7 +20,9 @@ pub(super) fn read(cx: &mut Cx<'_>, at: At<'_>) -> Option<Body> {
     let mut keys = Fields::open(cx, at, "a transform: `{ key: .id, map: { title: .title } }`")?;
     let mut compared: Vec<Used> = Vec::new();
     let where_ = keys.take("where").and_then(|at| cx.value(&at, Place::Expression, VARS)).map(|value| value.text);
-    let key = keys.take("key").and_then(|at| {
+    let key = keys.take("key");
+    let has_key = key.is_some();
+    let key = key.and_then(|at| {
         let value = cx.value(&at, Place::Expression, &["now", "run"])?;
         compared.push(cx.used(&at, &value.value));
         Some(value.text)
@@ -38,7 +40,7 @@ pub(super) fn read(cx: &mut Cx<'_>, at: At<'_>) -> Option<Body> {
     keys.finish(cx);
     let names = require.iter().map(|(name, _)| name.clone()).collect();
     let spec = TransformSpec { where_, key, map, keep, require: names, gone };
-    Some(Body::Transform(Box::new(Transform { spec, gone_span, compared, require })))
+    Some(Body::Transform(Box::new(Transform { spec, has_key, gone_span, compared, require })))
 }
 
 fn read_map(cx: &mut Cx<'_>, at: At<'_>, compared: &mut Vec<Used>) -> Ordered<FieldValue> {

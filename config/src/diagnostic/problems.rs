@@ -123,6 +123,13 @@ impl<'s> Problems<'s> {
         });
     }
 
+    /// Gives each problem without a path the one that `path` tells for its first byte.
+    pub fn fill_paths(&mut self, path: impl Fn(usize) -> String) {
+        for found in self.found.iter_mut().filter(|found| found.key_path.is_empty()) {
+            found.key_path = path(found.span.start);
+        }
+    }
+
     /// Whether an error was found.
     #[must_use]
     pub fn has_errors(&self) -> bool {

@@ -52,13 +52,15 @@ pub(crate) struct Fields<'t> {
     at: At<'t>,
     entries: &'t [Entry],
     known: Vec<&'static str>,
+    /// Those of `known` that a later version brings.
+    later: Vec<&'static str>,
 }
 
 impl<'t> Fields<'t> {
     /// Opens a map; anything else is reported as "a map was expected".
     pub(crate) fn open(cx: &mut Cx<'_>, at: At<'t>, expected: &str) -> Option<Self> {
         match &at.node.kind {
-            Kind::Map(entries) => Some(Self { entries, at, known: Vec::new() }),
+            Kind::Map(entries) => Some(Self { entries, at, known: Vec::new(), later: Vec::new() }),
             Kind::Broken => None,
             Kind::Scalar(_) | Kind::List(_) => {
                 let found = at.node.describe();
@@ -96,6 +98,7 @@ impl<'t> Fields<'t> {
     /// Reports those of `keys` that are there: they belong to a later version. True when there is one.
     pub(crate) fn later(&mut self, cx: &mut Cx<'_>, keys: &[&'static str]) -> bool {
         let mut found = false;
+        self.later.extend_from_slice(keys);
         for key in keys {
             if let Some(at) = self.take(key) {
                 found = true;
@@ -110,11 +113,6 @@ impl<'t> Fields<'t> {
         self.known.extend_from_slice(keys);
     }
 
-    /// The map itself.
-    pub(crate) fn at(&self) -> &At<'t> {
-        &self.at
-    }
-
     /// All entries, known or not, as places.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&'t str, At<'t>)> {
         self.entries.iter().map(|entry| (entry.key.as_str(), self.at.entry(entry)))
@@ -127,6 +125,7 @@ impl<'t> Fields<'t> {
 
     /// Reports the keys that nobody asked for.
     pub(crate) fn finish(self, cx: &mut Cx<'_>) {
+        let current: Vec<&str> = self.known.iter().copied().filter(|key| !self.later.contains(key)).collect();
         for (key, at) in self.rest() {
             let owner = match self.at.path.rsplit_once('.').map_or(self.at.path.as_str(), |(_, last)| last) {
                 "" => "an import file".to_owned(),
@@ -134,7 +133,7 @@ impl<'t> Fields<'t> {
             };
             let help = match nearest(key, self.known.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("known here: {}", self.known.join(", ")),
+                None => format!("known here: {}", current.join(", ")),
             };
             let message = format!("unknown key `{key}` in {owner}");
             cx.add(Problem::new(codes::UNKNOWN_KEY, at.key_span.clone(), &at.path, message).help(help));

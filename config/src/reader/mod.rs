@@ -8,6 +8,7 @@ pub(crate) use fields::{At, Fields};
 pub(crate) use values::{Compiled, Used};
 
 use crate::diagnostic::{Problem, Problems};
+use crate::tree::Node;
 
 /// A file while it is read.
 pub(crate) struct Cx<'s> {
@@ -18,6 +19,13 @@ pub(crate) struct Cx<'s> {
 impl<'s> Cx<'s> {
     pub(crate) fn new(source: &'s str, file: &str) -> Self {
         Self { problems: Problems::new(source, file) }
+    }
+
+    /// Reads the file's text into a tree; mistakes of YAML are told with the path of the key that they are in.
+    pub(crate) fn tree(&mut self) -> Option<Node> {
+        let root = crate::tree::parse(&mut self.problems)?;
+        self.problems.fill_paths(|at| root.path_at(at));
+        Some(root)
     }
 
     pub(crate) fn add(&mut self, problem: Problem) {

@@ -95,22 +95,24 @@ impl Cx<'_> {
         self.add(problem);
     }
 
-    /// The bytes of `$name` in the scalar at `at`; the whole value when it cannot be found.
-    pub(crate) fn variable_span(&self, at: &At<'_>, name: &str) -> Range<usize> {
+    /// The bytes of `$name` (or, of a field, `.name`) in the scalar at `at`; the whole value when it cannot be found.
+    pub(crate) fn name_span(&self, at: &At<'_>, name: &str, sigils: &[char]) -> Range<usize> {
         let Kind::Scalar(scalar) = &at.node.kind else {
             return at.node.span.clone();
         };
-        let wanted = format!("${name}");
         let follows = |end: usize| scalar.text.get(end..).and_then(|rest| rest.chars().next());
-        let found =
-            scalar.text.match_indices(&wanted).map(|(at, _)| at).find(|at| {
-                follows(at + wanted.len()).is_none_or(|next| !(next.is_ascii_alphanumeric() || next == '_'))
-            });
-        let Some(found) = found else {
+        let find = |sigil: &char| {
+            let wanted = format!("{sigil}{name}");
+            let ends = |start: &usize| {
+                follows(start + wanted.len()).is_none_or(|next| !(next.is_ascii_alphanumeric() || next == '_'))
+            };
+            scalar.text.match_indices(&wanted).map(|(start, _)| start).find(ends)
+        };
+        let Some(found) = sigils.iter().find_map(find) else {
             return at.node.span.clone();
         };
         let source = self.source();
-        at.node.locate(source, found)..at.node.locate(source, found + wanted.len())
+        at.node.locate(source, found)..at.node.locate(source, found + name.len() + 1)
     }
 
     /// Reports variables that have no value in this place.
@@ -118,7 +120,7 @@ impl Cx<'_> {
         let mut all = true;
         for name in names.iter().filter(|name| !vars.contains(&name.as_str())) {
             all = false;
-            let span = self.variable_span(at, name);
+            let span = self.name_span(at, name, &['$']);
             if matches!(name.as_str(), "until" | "paging" | "response" | "prev") {
                 self.later(at, span, &format!("${name}"));
                 continue;
@@ -143,8 +145,8 @@ pub(crate) struct Used {
     pub(crate) path: String,
     /// The value's bytes.
     pub(crate) span: Range<usize>,
-    /// Fields of the record.
-    pub(crate) fields: BTreeSet<String>,
+    /// Fields of the record, with the place of each.
+    pub(crate) fields: Vec<(String, Range<usize>)>,
     /// Whether it reads the record as a whole.
     pub(crate) whole: bool,
     /// Variables (no `$`), with the place of each.
@@ -155,7 +157,16 @@ impl Cx<'_> {
     /// What the value at `at` uses.
     pub(crate) fn used(&self, at: &At<'_>, value: &Value) -> Used {
         let fields = value.fields();
-        let variables = value.names().into_iter().map(|name| (name.clone(), self.variable_span(at, &name))).collect();
-        Used { path: at.path.clone(), span: at.node.span.clone(), fields: fields.names, whole: fields.whole, variables }
+        let placed = |name: String, sigils: &[char]| {
+            let span = self.name_span(at, &name, sigils);
+            (name, span)
+        };
+        Used {
+            path: at.path.clone(),
+            span: at.node.span.clone(),
+            whole: fields.whole,
+            fields: fields.names.into_iter().map(|name| placed(name, &['$', '.'])).collect(),
+            variables: value.names().into_iter().map(|name| placed(name, &['$'])).collect(),
+        }
     }
 }

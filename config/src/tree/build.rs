@@ -61,8 +61,10 @@ pub(super) fn build(text: &str, broken: &[usize]) -> Built {
         emit_unresolved_aliases: true,
         emit_anchor_events: true,
         emit_comments: true,
-        flow_nesting_limit: MAX_DEPTH,
-        block_nesting_limit: MAX_DEPTH,
+        disallow_directives: true,
+        // Above our own limit, which is told with its own words.
+        flow_nesting_limit: 2 * MAX_DEPTH,
+        block_nesting_limit: 2 * MAX_DEPTH,
         max_buffered_comment_events: 4_096,
     };
     for event in Parser::new_from_str_with_options(text, options) {

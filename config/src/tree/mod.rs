@@ -135,3 +135,30 @@ impl Node {
         }
     }
 }
+
+impl Node {
+    /// The path of the innermost key whose line or value holds the byte `at`: `stages.offers.crawl`.
+    #[must_use]
+    pub fn path_at(&self, at: usize) -> String {
+        let mut path = String::new();
+        let mut node = self;
+        loop {
+            let next = match &node.kind {
+                Kind::Map(entries) => {
+                    let entry = entries.iter().rev().find(|entry| entry.key_span.start <= at);
+                    entry.map(|entry| {
+                        (if path.is_empty() { entry.key.clone() } else { format!(".{}", entry.key) }, &entry.value)
+                    })
+                }
+                Kind::List(items) => {
+                    let found = items.iter().enumerate().rev().find(|(_, item)| item.span.start <= at);
+                    found.map(|(number, item)| (format!("[{number}]"), item))
+                }
+                Kind::Scalar(_) | Kind::Broken => None,
+            };
+            let Some((step, inner)) = next else { return path };
+            path.push_str(&step);
+            node = inner;
+        }
+    }
+}

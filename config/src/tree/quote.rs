@@ -27,13 +27,28 @@ pub fn plain_is_safe(text: &str) -> bool {
 /// `text` in quotes: double ones where nothing needs an escape, else single ones, else double ones with escapes.
 #[must_use]
 pub fn quoted(text: &str) -> String {
-    let printable = text.chars().all(|c| !c.is_control());
+    let printable = !text.chars().any(needs_escape);
     if printable && !text.contains(['"', '\\']) {
         return format!("\"{text}\"");
     }
-    if printable && !text.contains('\u{feff}') {
+    if printable {
         return format!("'{}'", text.replace('\'', "''"));
     }
-    // JSON's escapes are YAML's.
-    serde_json::Value::String(text.to_owned()).to_string()
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            c if needs_escape(c) => out.push_str(&format!("\\U{:08X}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+fn needs_escape(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{feff}' | '\u{2028}' | '\u{2029}' | '\u{fffe}' | '\u{ffff}')
 }

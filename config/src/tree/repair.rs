@@ -83,10 +83,14 @@ fn diagnose(text: &str, stopped: &Stopped) -> Diagnosis {
     let indent =
         text.get(bounds.clone()).map_or("", |line| line.get(..line.len() - line.trim_start().len()).unwrap_or(""));
     let in_indent = indent.find('\t').map(|tab| bounds.start + tab);
-    if let Some(tab) = in_indent.or_else(|| matches!(kind, ErrorKind::TabInBlockIndentation).then_some(at)) {
+    if let Some(tab) = in_indent.or_else(|| is_tab(kind).then_some(at)) {
         let problem =
             Problem::new(codes::TAB, tab..tab + 1, "", "a tab, where YAML wants spaces").help("indent with spaces");
         return Diagnosis { problem, value: None };
+    }
+    if matches!(kind, ErrorKind::DirectiveDisallowed) {
+        let problem = Problem::new(codes::TAG, at..bounds.end, "", "a YAML directive, and imports have none");
+        return Diagnosis { problem: problem.help("remove the line"), value: None };
     }
     let Some(line) = read_line(text, bounds.clone()) else {
         return Diagnosis { problem: unread(text, stopped, &bounds, &error.info()), value: None };
@@ -101,6 +105,11 @@ fn diagnose(text: &str, stopped: &Stopped) -> Diagnosis {
     let problem = problem.unwrap_or_else(|| unread(text, stopped, &bounds, &error.info()));
     let alone = stopped.flow.is_none_or(|flow| flow >= line.value.start) && ends_on_its_line(text, &line, bounds.end);
     Diagnosis { problem, value: (known && alone).then_some(line.value) }
+}
+
+fn is_tab(kind: &ErrorKind) -> bool {
+    use ErrorKind::{TabAtBlockScalarStart, TabInBlockIndentation, TabInIndentation, TabInPlainScalar, TabNotAllowed};
+    matches!(kind, TabAtBlockScalarStart | TabInBlockIndentation | TabInIndentation | TabInPlainScalar | TabNotAllowed)
 }
 
 fn syntax(at: usize, info: &str) -> Problem {
@@ -144,10 +153,15 @@ fn value_problem(line: &Line<'_>, stopped: &Stopped, kind: &ErrorKind, info: &st
     let first = value.chars().next()?;
     let key = line.key.map_or("- ".to_owned(), |key| format!("{key}: "));
     let span = line.value.clone();
+    if matches!(kind, ErrorKind::UnclosedQuotedScalar) {
+        let problem = Problem::new(codes::SYNTAX, stopped.at..span.end, "", "the quote is not closed on this line");
+        return Some(problem.help("close it"));
+    }
+    if matches!(kind, ErrorKind::UnknownQuotedScalarEscape | ErrorKind::InvalidQuotedScalarHexEscape) {
+        let problem = Problem::new(codes::SYNTAX, stopped.at..stopped.at + 1, "", format!("not YAML: {info}"));
+        return Some(problem.help("in double quotes `\\` begins an escape: use single quotes, or write `\\\\`"));
+    }
     match first {
-        '"' | '\'' if matches!(kind, ErrorKind::UnclosedQuotedScalar) => {
-            Some(Problem::new(codes::SYNTAX, span, "", "the quote is not closed on this line").help("close it"))
-        }
         '"' | '\'' if closes(value).is_some_and(|end| end < value.len()) => Some(
             Problem::new(codes::FIRST_CHARACTER, span, "", "the value begins with a quote and goes on after it closes")
                 .help(format!("quote the whole value: {key}{}", quoted(value))),
