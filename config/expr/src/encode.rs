@@ -31,14 +31,23 @@ pub(crate) fn path_part(value: &str) -> Cow<'_, str> {
     if value.contains(bad) { Cow::Owned(value.replace(bad, "-")) } else { Cow::Borrowed(value) }
 }
 
-/// Refuses dot segments: a value may not climb out of the path that the file wrote.
-pub(crate) fn check_url(url: &str) -> Result<(), EvalError> {
-    let path = url.split(['?', '#']).next().unwrap_or_default();
+/// Refuses another host and dot segments: a value may not climb out of the path that the file wrote.
+///
+/// `written` is the URL with a letter for each value: what the file itself says (`./x`) may stay.
+pub(crate) fn check_url(url: &str, written: &str) -> Result<(), EvalError> {
+    // An empty value after the first `/` of a relative URL would make a host of what follows.
+    if url.starts_with("//") {
+        return Err(EvalError::Unsafe { place: "a URL", reason: "it begins with `//`, and so with another host" });
+    }
     let climbs = |part: &str| {
         let part = part.to_ascii_lowercase().replace("%2e", ".");
         part == "." || part == ".."
     };
-    match path.split('/').any(climbs) {
+    let climbing = |url: &str| {
+        let path = url.split(['?', '#']).next().unwrap_or_default();
+        path.split('/').filter(|part| climbs(part)).count()
+    };
+    match climbing(url) > climbing(written) {
         true => Err(EvalError::Unsafe { place: "a URL", reason: "a part of its path is `.` or `..`" }),
         false => Ok(()),
     }
@@ -70,9 +79,13 @@ pub(crate) fn check_header(header: &str) -> Result<(), EvalError> {
 pub(crate) fn check_url_prefix(prefix: &str) -> Result<(), ExprError> {
     let path_begins = match prefix.split_once("://") {
         Some((scheme, rest)) => !scheme.is_empty() && rest.find(['/', '?', '#']).is_some_and(|at| at > 0),
-        None => prefix.starts_with(['/', '?', '#', '.']) && !prefix.starts_with("//") && prefix != "/",
+        // A relative one: nothing before its path may be read as a scheme or a host.
+        None => {
+            let first = prefix.find(['/', '?', '#', ':']).and_then(|at| prefix.get(at..));
+            first.is_some_and(|rest| !rest.starts_with(':')) && !prefix.starts_with("//")
+        }
     };
-    if path_begins || prefix == "/" {
+    if path_begins {
         return Ok(());
     }
     Err(ExprError::new(code::HOST, prefix.len(), 1, "a value may not supply the scheme or the host of a URL")

@@ -8,7 +8,8 @@ use crate::{ExprError, error::code};
 /// Prose is not refused for its words: `9-17`, `IT and Ops`, `[urgent]` would be jq only if such functions were known.
 pub(crate) fn looks_like_jq(text: &str) -> Result<(), ExprError> {
     if crate::jq::would_run(text) {
-        let found = format!("`{}` is text here, but reads as an expression", crate::error::bounded(text.to_string()));
+        // The text is not repeated: it may be a secret that was written out.
+        let found = "this is text here, but reads as an expression";
         return Err(ExprError::new(code::LOOKS_LIKE_JQ, 0, text.len(), found)
             .help("put `=` before it for the expression, or make it text: `=\"...\"`"));
     }

@@ -17,7 +17,8 @@ pub trait Lookup {
     fn file(&self, path: &str) -> std::io::Result<SecretString>;
 }
 
-/// Text with `$NAME`, `${NAME:-default}` and `${file:PATH}`. Every way of printing it prints the reference.
+/// Text with `$NAME`, `${NAME:-default}` and `${file:PATH}`. Every way of printing it prints the
+/// references, never what they stand for.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Setting {
     source: String,
@@ -54,7 +55,7 @@ impl Setting {
         Ok(Setting { source: source.to_string(), parts })
     }
 
-    /// The text as written.
+    /// The text as written, which may hold a secret if its author wrote one out: not for printing.
     pub fn source(&self) -> &str {
         &self.source
     }
@@ -96,20 +97,32 @@ impl Setting {
     }
 }
 
+/// What stands for text that may be a secret: a default, and a secret that was written out.
+const HIDDEN: &str = "***";
+
 impl fmt::Display for Setting {
+    /// The references; defaults, and a text without any reference, are hidden.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.source)
+        if self.is_plain() {
+            return f.write_str(HIDDEN);
+        }
+        self.parts.iter().try_for_each(|part| match part {
+            Part::Plain(text) => f.write_str(text),
+            Part::Env { name, default: None } => write!(f, "${{{name}}}"),
+            Part::Env { name, default: Some(_) } => write!(f, "${{{name}:-{HIDDEN}}}"),
+            Part::File { path } => write!(f, "${{file:{path}}}"),
+        })
     }
 }
 
 impl fmt::Debug for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Setting").field(&self.source).finish()
+        write!(f, "Setting({self})")
     }
 }
 
 impl Serialize for Setting {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.source)
+        serializer.collect_str(self)
     }
 }

@@ -75,7 +75,9 @@ impl Text {
             return self.render_text(subject, vars);
         }
         let url = self.join(subject, vars, encode::percent)?;
-        encode::check_url(&url).map(|()| url)
+        let parts = self.inner.parts.iter();
+        let written: String = parts.map(|part| if let Part::Plain(text) = part { text } else { "x" }).collect();
+        encode::check_url(&url, &written).map(|()| url)
     }
 
     /// The text as a path of files: values lose their separators, and `.` and `..` are refused.

@@ -1,6 +1,7 @@
 //! A value of an import, whatever it looks like, with the rules of the place where it stands.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::{Serialize, Serializer};
 use serde_json::Value as Json;
@@ -9,7 +10,7 @@ use crate::form::{Form, classify};
 use crate::{EvalError, Expr, ExprError, Fields, Place, Scope, Setting, Subject, Text, Vars, encode, error::code};
 
 /// A compiled value. Cheap to clone unless it is a long literal.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Value {
     source: String,
     place: Place,
@@ -61,7 +62,7 @@ impl Value {
     pub fn eval(&self, subject: &Subject<'_>, vars: &Vars) -> Result<Option<Json>, EvalError> {
         match &self.kind {
             ValueKind::Literal(text) => Ok(Some(Json::String(text.clone()))),
-            ValueKind::Setting(setting) => Err(EvalError::Late { reference: setting.source().to_string() }),
+            ValueKind::Setting(setting) => Err(EvalError::Late { reference: setting.to_string() }),
             ValueKind::Expr(expr) => expr.eval(subject, vars)?.map(|value| self.place_safe(value)).transpose(),
             ValueKind::Text(text) => match self.place {
                 Place::Url => text.render_url(subject, vars).map(|url| Some(Json::String(url))),
@@ -72,7 +73,7 @@ impl Value {
         }
     }
 
-    /// The text as written.
+    /// The text as written. Where settings may stand it may hold a secret that was written out: not for printing.
     pub fn source(&self) -> &str {
         &self.source
     }
@@ -151,8 +152,26 @@ fn text_kind(source: &str, place: Place, scope: &Scope) -> Result<ValueKind, Exp
     Ok(ValueKind::Text(text))
 }
 
+impl fmt::Display for Value {
+    /// The text as written; secrets, and text that may be one, are hidden.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.kind, self.place) {
+            (ValueKind::Setting(setting), _) => setting.fmt(f),
+            (ValueKind::Literal(_), Place::Auth | Place::Setting) => f.write_str("***"),
+            _ => f.write_str(&self.source),
+        }
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Value({:?}, {self})", self.place)
+    }
+}
+
 impl Serialize for Value {
+    /// As it is printed.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.source)
+        serializer.collect_str(self)
     }
 }

@@ -195,6 +195,8 @@ fn urls_encode_values_and_keep_their_host() {
     );
     assert_eq!(url("https://acme.test/${\"a/b?c#d&e=é\"}"), json!("https://acme.test/a%2Fb%3Fc%23d%26e%3D%C3%A9"));
     assert_eq!(url("/jobs/$city"), json!("/jobs/Lyon"));
+    assert_eq!(url("fixtures/$city.json"), json!("fixtures/Lyon.json"));
+    assert_eq!(url("./x?q=$city"), json!("./x?q=Lyon"));
     // A whole URL passes the guard like any other.
     assert_eq!(url("$url"), json!("https://acme.test/jobs/1?a=b"));
     assert_eq!(url(".url"), json!("https://acme.test/jobs/1?a=b"));
@@ -205,10 +207,16 @@ fn urls_encode_values_and_keep_their_host() {
         "//$city/x",
         "https://acme.test:$count/",
         "$url/x",
+        "javascript:$city",
     ] {
         assert_eq!(refused(text, Place::Url).0, "JP048", "{text}");
     }
-    for text in ["https://acme.test/${\"..\"}/x", "https://acme.test/.${\".\"}/x", "https://acme.test/a/${\".\"}"] {
+    for text in [
+        "https://acme.test/${\"..\"}/x",
+        "https://acme.test/.${\".\"}/x",
+        "https://acme.test/a/${\".\"}",
+        "/${\"\"}/evil.test/",
+    ] {
         let error = Value::compile(text, Place::Url).unwrap().eval(&Subject::new(&record()), &vars()).unwrap_err();
         assert_eq!(error.code(), "JP056", "{text}");
     }

@@ -71,6 +71,20 @@ fn malformed_references_are_refused() {
 }
 
 #[test]
+fn a_secret_that_was_written_out_is_hidden_too() {
+    let plain = Value::compile(CANARY, Place::Auth).unwrap();
+    let default = Setting::parse("Bearer ${TOKEN:-s3cret-canary}").unwrap();
+    for shown in
+        [format!("{plain} {plain:?}"), serde_json::to_string(&plain).unwrap(), format!("{default} {default:?}")]
+    {
+        assert!(!shown.contains(CANARY), "{shown}");
+    }
+    assert_eq!(default.to_string(), "Bearer ${TOKEN:-***}");
+    assert_eq!(Setting::parse(CANARY).unwrap().to_string(), "***");
+    assert_eq!(plain.literal(), Some(CANARY), "whoever signs in still gets it");
+}
+
+#[test]
 fn nothing_shows_the_value() {
     let value = Value::compile("Bearer $TOKEN ${file:/run/secrets/x} ${A:-b}", Place::Auth).unwrap();
     let setting = value.setting().unwrap();
@@ -84,5 +98,5 @@ fn nothing_shows_the_value() {
     for text in &shown {
         assert!(!text.contains(CANARY), "{text}");
     }
-    assert!(shown[1].contains("$TOKEN"), "the reference is shown");
+    assert!(shown[1].contains("${TOKEN}"), "the reference is shown");
 }

@@ -11,6 +11,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::LimitKind;
 
+#[cfg(panic = "abort")]
+compile_error!("an evaluation is stopped by unwinding: jobpipe cannot be built with panic = \"abort\"");
+
 /// Steps of the interpreter. A field or a filter is a handful; a list of 10,000 items mapped is about 100,000.
 pub const MAX_STEPS: u64 = 1_000_000;
 /// Bytes of text and lists built in one evaluation, whether or not they are still alive.
