@@ -6,16 +6,13 @@ use std::path::{Component, Path, PathBuf};
 
 use jobpipe_core::{ErrorClass, TaskError};
 
-/// Where files may be read: beside the import, and in the project and the folders that its settings name.
+/// Where files may be read: in the project, and in the folders that the environment's settings name.
 #[derive(Debug, Clone)]
 pub struct FileRoots {
-    beside: PathBuf,
+    base: PathBuf,
     roots: Vec<PathBuf>,
     limit: u64,
 }
-
-/// Bytes of one file: it is parsed in memory.
-const LARGEST: u64 = 64 << 20;
 
 /// A file, whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,16 +27,16 @@ pub struct FileAnswer {
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// It is not there.
-    #[error("{path}: there is no such file in {}: paths are relative to the import", beside.display())]
+    #[error("{path}: there is no such file in {}: paths are relative to the import", base.display())]
     Missing {
         /// As written.
         path: String,
         /// Where it was looked for.
-        beside: PathBuf,
+        base: PathBuf,
     },
     /// It lies outside.
     #[error(
-        "{path}: lies outside of the project: move it beside the import, or name its folder in `file_roots:` of the environment's settings"
+        "{path}: lies outside of the project: move it into the project, or name its folder in `file_roots:` of the environment's settings"
     )]
     Outside {
         /// As written.
@@ -96,11 +93,12 @@ impl From<FileError> for TaskError {
 }
 
 impl FileRoots {
-    /// Paths are relative to `beside`, the folder of the import, and may lead into it and into `roots`.
+    /// Paths are relative to `base`, the folder of the project, and may lead into it and into `roots`. A file of
+    /// more than `limit` bytes is refused: it is parsed in memory.
     #[must_use]
-    pub fn new(beside: PathBuf, mut roots: Vec<PathBuf>) -> Self {
-        roots.push(beside.clone());
-        Self { beside, roots, limit: LARGEST }
+    pub fn new(base: PathBuf, mut roots: Vec<PathBuf>, limit: u64) -> Self {
+        roots.push(base.clone());
+        Self { base, roots, limit }
     }
 
     /// Reads one file, symbolic links followed as long as they stay inside.
@@ -109,7 +107,7 @@ impl FileRoots {
         if path.contains('\0') {
             return Err(FileError::Outside { path: path.replace('\0', "?") });
         }
-        let asked = self.beside.join(path);
+        let asked = self.base.join(path);
         self.check_as_written(path, &asked)?;
         let real = asked.canonicalize().map_err(unreadable)?;
         if !self.is_inside(&real) {
@@ -151,7 +149,7 @@ impl FileRoots {
     fn explain(&self, path: &str, source: std::io::Error) -> FileError {
         let path = path.to_owned();
         match source.kind() {
-            std::io::ErrorKind::NotFound => FileError::Missing { path, beside: self.beside.clone() },
+            std::io::ErrorKind::NotFound => FileError::Missing { path, base: self.base.clone() },
             _ => FileError::Unreadable { path, source },
         }
     }
@@ -182,7 +180,7 @@ mod tests {
         std::fs::write(import.join("data/a.json"), "[1]").unwrap();
         std::fs::write(folder.path().join("project/shared.html"), "<p>").unwrap();
         std::fs::write(folder.path().join("outside.json"), "[2]").unwrap();
-        let roots = FileRoots::new(import, vec![folder.path().join("project")]);
+        let roots = FileRoots::new(import, vec![folder.path().join("project")], 1 << 20);
         Project { folder, roots }
     }
 

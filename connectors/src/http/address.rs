@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::ops::RangeInclusive;
-use std::str::FromStr;
 
+use jobpipe_config::settings::PrivateRange;
 use url::{Host, Url};
 
 /// Ports that a public address may be asked on without being named in the settings.
@@ -44,65 +43,6 @@ const DENIED_V6: [(Ipv6Addr, u8); 10] = [
     (Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8),
 ];
 
-/// One private network that the operator opened: `127.0.0.1:8800-8899`, `10.1.0.0/16:443`, `[::1]:9000`.
-///
-/// The port (or range) is optional; without it every port is open.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AllowPrivate {
-    network: IpAddr,
-    prefix: u8,
-    ports: RangeInclusive<u16>,
-}
-
-impl AllowPrivate {
-    /// One address and one port: what a test or the sandbox opens.
-    #[must_use]
-    pub fn one(address: SocketAddr) -> Self {
-        let prefix = if address.is_ipv4() { 32 } else { 128 };
-        Self { network: address.ip(), prefix, ports: address.port()..=address.port() }
-    }
-
-    fn covers(&self, ip: IpAddr, port: u16) -> bool {
-        self.ports.contains(&port) && inside(ip, self.network, self.prefix)
-    }
-}
-
-impl FromStr for AllowPrivate {
-    type Err = String;
-
-    /// Reads `CIDR[:PORT[-PORT]]`; an IPv6 network with a port stands in `[ ]`.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || {
-            format!(
-                "`{text}` is not a network: write an address or CIDR and a port or range, `127.0.0.1:8800-8899` or `[::1]:9000`"
-            )
-        };
-        let (network, ports) = if let Some(rest) = text.strip_prefix('[') {
-            let (inside, after) = rest.split_once(']').ok_or_else(wrong)?;
-            (inside, after.strip_prefix(':'))
-        } else if text.matches(':').count() > 1 {
-            (text, None)
-        } else {
-            text.split_once(':').map_or((text, None), |(network, ports)| (network, Some(ports)))
-        };
-        let (address, prefix) = network.split_once('/').map_or((network, None), |(a, p)| (a, Some(p)));
-        let network: IpAddr = address.parse().map_err(|_| wrong())?;
-        let widest = if network.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.map_or(Ok(widest), str::parse::<u8>).map_err(|_| wrong())?;
-        let ports = match ports {
-            None => 0..=u16::MAX,
-            Some(range) => {
-                let (low, high) = range.split_once('-').unwrap_or((range, range));
-                low.parse().map_err(|_| wrong())?..=high.parse().map_err(|_| wrong())?
-            }
-        };
-        if prefix > widest || ports.is_empty() {
-            return Err(wrong());
-        }
-        Ok(Self { network, prefix, ports })
-    }
-}
-
 /// Why an address or URL is not spoken to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
@@ -132,7 +72,7 @@ impl std::error::Error for Refusal {}
 /// The rules for addresses, from settings alone: an import can never widen them.
 #[derive(Debug, Clone, Default)]
 pub struct Guard {
-    allow_private: Vec<AllowPrivate>,
+    allow_private: Vec<PrivateRange>,
     ports: Vec<u16>,
     hosts: BTreeMap<String, SocketAddr>,
 }
@@ -140,7 +80,7 @@ pub struct Guard {
 impl Guard {
     /// `ports` are opened beside 80, 443, 8080 and 8443; `hosts` maps fixed names (lower case) to where they really are.
     #[must_use]
-    pub fn new(allow_private: Vec<AllowPrivate>, ports: Vec<u16>, hosts: BTreeMap<String, SocketAddr>) -> Self {
+    pub fn new(allow_private: Vec<PrivateRange>, ports: Vec<u16>, hosts: BTreeMap<String, SocketAddr>) -> Self {
         Self { allow_private, ports, hosts }
     }
 
@@ -153,7 +93,7 @@ impl Guard {
 
     /// Judges an address that is about to be connected to.
     pub fn check_address(&self, ip: IpAddr, port: u16) -> Result<(), Refusal> {
-        if self.allow_private.iter().any(|open| open.covers(ip, port)) {
+        if self.allow_private.iter().any(|open| open.allows(ip, port)) {
             return Ok(());
         }
         if is_denied(ip) {

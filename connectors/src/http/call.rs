@@ -4,6 +4,7 @@ use jobpipe_core::{Millis, Rate};
 use reqwest::Method;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
+use std::time::Duration;
 use url::Url;
 
 use super::Auth;
@@ -25,13 +26,24 @@ pub struct HttpCall {
     pub rate: Option<Rate>,
     /// Whether robots.txt is obeyed.
     pub robots: bool,
+    /// The longest that the call may take, for its head and as a whole; `None` = the settings' limits.
+    pub timeout: Option<Duration>,
 }
 
 impl HttpCall {
     /// A `GET` without headers, unlimited, that obeys robots.txt.
     #[must_use]
     pub fn get(url: Url) -> Self {
-        Self { method: Method::GET, url, headers: Vec::new(), auth: None, body: None, rate: None, robots: true }
+        Self {
+            method: Method::GET,
+            url,
+            headers: Vec::new(),
+            auth: None,
+            body: None,
+            rate: None,
+            robots: true,
+            timeout: None,
+        }
     }
 }
 

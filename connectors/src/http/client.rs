@@ -50,7 +50,7 @@ impl HttpClient {
 
     /// Makes one call, with at most [`super::HttpLimits::redirects`] redirects; repeats nothing.
     pub async fn fetch(&self, call: &HttpCall) -> Result<HttpAnswer, HttpError> {
-        let limit = self.transport.settings().limits.total;
+        let limit = call.timeout.unwrap_or(self.transport.settings().limits.total);
         let whole = Box::pin(self.follow(call));
         timeout(limit, whole)
             .await
@@ -85,7 +85,7 @@ impl HttpClient {
             return Ok(call.rate);
         }
         let fetch = |robots: Url| async move {
-            let call = HttpCall { robots: false, ..HttpCall::get(robots) };
+            let call = HttpCall { robots: false, timeout: call.timeout, ..HttpCall::get(robots) };
             Box::pin(self.follow(&call)).await.map(|answer| answer.body)
         };
         let delay = self.robots.check(url, fetch).await?;

@@ -15,12 +15,13 @@ mod settings;
 mod shown;
 mod transport;
 
-pub use address::{AllowPrivate, Guard, Refusal};
+pub use address::{Guard, Refusal};
 pub use auth::Auth;
 pub use call::{HttpAnswer, HttpCall};
 pub use client::HttpClient;
 pub use error::HttpError;
 pub use limiter::LocalLimiter;
+pub use reqwest::Method;
 pub use resolver::GuardedResolver;
 pub use server_words::retry_after;
 pub use settings::{HttpLimits, HttpSettings};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::AllowPrivate;
+use jobpipe_config::settings::{PrivateRange, Settings};
 
 /// Settings of an [`super::HttpClient`]. They come from the project and the environment, never from an import.
 #[derive(Debug, Clone)]
@@ -12,7 +12,7 @@ pub struct HttpSettings {
     /// The `User-Agent`; its first word (up to `/` or a space) is the name that robots.txt is read for.
     pub user_agent: String,
     /// Private networks that may be asked.
-    pub allow_private: Vec<AllowPrivate>,
+    pub allow_private: Vec<PrivateRange>,
     /// Ports opened beside 80, 443, 8080 and 8443.
     pub ports: Vec<u16>,
     /// Fixed names and where they are: the resolver answers with this address and its port, and asks nobody.
@@ -77,6 +77,22 @@ impl Default for HttpSettings {
 }
 
 impl HttpSettings {
+    /// What the project and the environment set. Fixed names and a proxy are no settings: the caller adds them.
+    #[must_use]
+    pub fn from_settings(settings: &Settings) -> Self {
+        let limits = HttpLimits {
+            body: usize::try_from(settings.limits.body.bytes()).unwrap_or(usize::MAX),
+            total: settings.defaults.timeout.duration(),
+            ..HttpLimits::default()
+        };
+        Self {
+            user_agent: settings.defaults.user_agent.clone(),
+            allow_private: settings.allow_private.clone(),
+            limits,
+            ..Self::default()
+        }
+    }
+
     /// The name that robots.txt is read for: `acme-bot` of `acme-bot/2 (+https://acme.test/bot)`.
     #[must_use]
     pub fn robots_name(&self) -> &str {

@@ -67,7 +67,7 @@ impl Transport {
         if let Some((kind, body)) = call.body.as_ref().filter(|_| method == call.method) {
             request = request.header(CONTENT_TYPE, kind).body(body.clone());
         }
-        let limit = self.settings.limits.header;
+        let limit = call.timeout.unwrap_or(self.settings.limits.header);
         match timeout(limit, request.send()).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(self.explain(url, &error)),

@@ -113,7 +113,7 @@ async fn unreachable_unknown_and_not_tls() {
     let site = Site::serve(Router::new()).await;
     let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let mut open = crate::site::settings(&[&site]);
-    open.allow_private.push(jobpipe_connectors::http::AllowPrivate::one(gone));
+    open.allow_private.push(crate::site::open(gone));
     let client = crate::site::client_with(open);
     let error = |url: String| {
         let client = &client;

@@ -9,7 +9,8 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use jobpipe_connectors::http::{AllowPrivate, HttpClient, HttpLimits, HttpSettings, LocalLimiter};
+use jobpipe_config::settings::PrivateRange;
+use jobpipe_connectors::http::{HttpClient, HttpLimits, HttpSettings, LocalLimiter};
 use jobpipe_core::{Clock, SystemClock};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -79,11 +80,16 @@ pub(crate) fn limits() -> HttpLimits {
     }
 }
 
+/// One address and port, opened.
+pub(crate) fn open(address: SocketAddr) -> PrivateRange {
+    address.to_string().parse().unwrap()
+}
+
 /// Settings that open the sites alone.
-pub(crate) fn settings(open: &[&Site]) -> HttpSettings {
+pub(crate) fn settings(sites: &[&Site]) -> HttpSettings {
     HttpSettings {
         user_agent: "testbot/1 (+https://test.test)".to_owned(),
-        allow_private: open.iter().map(|site| AllowPrivate::one(site.address)).collect(),
+        allow_private: sites.iter().map(|site| open(site.address)).collect(),
         limits: limits(),
         ..HttpSettings::default()
     }

@@ -10,3 +10,4 @@ mod text;
 pub use extract::{Extractor, SelectorError, compile_selector};
 pub use nearest::nearest_match;
 pub use page::Page;
+pub use scraper::{ElementRef, Selector};
