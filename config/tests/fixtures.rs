@@ -1,5 +1,7 @@
 //! Every fixture under fixtures/yaml: what is good compiles without a word, what is bad is told at the right place.
 
+#![allow(clippy::unwrap_used, reason = "a test without its fixtures must fail")]
+
 use jobpipe_config::diagnostic::{Diagnostic, Style, render_all};
 use std::path::{Path, PathBuf};
 

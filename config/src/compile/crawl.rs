@@ -3,10 +3,12 @@
 use super::draft::{Body, Crawl};
 use super::source::{self, REQUEST_VARS, Source};
 use super::{extract, paging};
-use crate::diagnostic::{Problem, codes};
+use crate::diagnostic::{Problem, Severity, codes};
 use crate::grammar::{Period, Speed};
 use crate::reader::{At, Cx, Fields};
-use crate::spec::{AuthSpec, BasicAuth, CrawlSpec, FieldValue, MaxSpec, Method, RetrySpec, Robots, SourceKind};
+use crate::spec::{
+    AuthSpec, BasicAuth, CrawlSpec, FieldValue, MaxSpec, Method, RetrySpec, Robots, SourceKind, ValueText,
+};
 use jobpipe_expr::Place;
 
 /// Keys that later versions bring.
@@ -121,13 +123,12 @@ fn auth(cx: &mut Cx<'_>, at: At<'_>) -> Option<AuthSpec> {
         keys.missing(cx, "bearer` or `basic", "write `{ bearer: $TOKEN }` or `{ basic: [$USER, $PASSWORD] }`");
     }
     keys.finish(cx);
-    let secret = |cx: &mut Cx<'_>, at: &At<'_>| Some(cx.value(at, Place::Auth, REQUEST_VARS)?.text);
     if let Some(at) = bearer {
         return Some(AuthSpec::Bearer(secret(cx, &at)?));
     }
     let at = basic?;
     let (user, password) = match at.items().as_deref() {
-        Some([user, password]) => (secret(cx, user), secret(cx, password)),
+        Some([user, password]) => (credential(cx, user), secret(cx, password)),
         Some(_) => {
             let problem = Problem::new(codes::TYPE, at.node.span.clone(), &at.path, "`basic` has two parts");
             cx.add(problem.expected("`[$USER, $PASSWORD]`"));
@@ -138,10 +139,24 @@ fn auth(cx: &mut Cx<'_>, at: At<'_>) -> Option<AuthSpec> {
             let user = keys.need(cx, "user", "write `{ user: $USER, password: $PASSWORD }`");
             let password = keys.need(cx, "password", "write `{ user: $USER, password: $PASSWORD }`");
             keys.finish(cx);
-            (user.and_then(|at| secret(cx, &at)), password.and_then(|at| secret(cx, &at)))
+            (user.and_then(|at| credential(cx, &at)), password.and_then(|at| secret(cx, &at)))
         }
     };
     Some(AuthSpec::Basic(BasicAuth { user: user?, password: password? }))
+}
+
+/// A part of `auth` that may be written out.
+fn credential(cx: &mut Cx<'_>, at: &At<'_>) -> Option<ValueText> {
+    Some(cx.value(at, Place::Auth, REQUEST_VARS)?.text)
+}
+
+/// A part of `auth` that must not stand in the file.
+fn secret(cx: &mut Cx<'_>, at: &At<'_>) -> Option<ValueText> {
+    let value = cx.value(at, Place::Auth, REQUEST_VARS)?;
+    if value.value.literal().is_some() {
+        cx.plain_secret(at, Severity::Error);
+    }
+    Some(value.text)
 }
 
 /// What is found in the answers.

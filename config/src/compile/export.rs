@@ -93,12 +93,12 @@ fn read_as(cx: &mut Cx<'_>, at: &At<'_>, stage: Option<&str>) -> Option<(String,
 
 fn read_jsonl(cx: &mut Cx<'_>, mut keys: Fields<'_>, at: &At<'_>) -> Option<Body> {
     let path = cx.value(at, Place::Path, &["run", "now"]);
-    if let Some(value) = &path {
-        if let Some((field, span)) = cx.used(at, &value.value).fields.into_iter().next() {
-            let message = format!("one file holds all records, so its path cannot use `{field}` of one");
-            let problem = Problem::new(codes::NO_VALUE_HERE, span, &at.path, message);
-            cx.add(problem.help("`$run.date` and `$run.id` can be put in; a `$` that is meant is written `$$`"));
-        }
+    if let Some(value) = &path
+        && let Some((field, span)) = cx.used(at, &value.value).fields.into_iter().next()
+    {
+        let message = format!("one file holds all records, so its path cannot use `{field}` of one");
+        let problem = Problem::new(codes::NO_VALUE_HERE, span, &at.path, message);
+        cx.add(problem.help("`$run.date` and `$run.id` can be put in; a `$` that is meant is written `$$`"));
     }
     let words = [("run", Write::Run), ("snapshot", Write::Snapshot), ("changes", Write::Changes)];
     let write = keys.take("write").and_then(|at| cx.word(&at, &words)).unwrap_or_default();

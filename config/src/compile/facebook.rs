@@ -1,7 +1,7 @@
 //! `facebook:`.
 
 use super::draft::{Body, Facebook};
-use crate::diagnostic::{Problem, codes};
+use crate::diagnostic::{Problem, Severity, codes};
 use crate::reader::{At, Compiled, Cx, Fields, Used};
 use crate::spec::{DayCap, FacebookSpec, InlinePage, OnChanged, OnGone, OnNew, Ordered, PaceSpec, TargetSpec};
 use crate::tree::Kind;
@@ -118,7 +118,13 @@ fn inline(cx: &mut Cx<'_>, at: &At<'_>) -> Option<InlinePage> {
         }
     }
     let id = id.and_then(|at| page_id(cx, &at));
-    let token = token.and_then(|at| cx.value(&at, Place::Target, &[]));
+    let token = token.and_then(|at| {
+        let value = cx.value(&at, Place::Target, &[])?;
+        if value.value.literal().is_some() {
+            cx.plain_secret(&at, Severity::Error);
+        }
+        Some(value)
+    });
     Some(InlinePage { id: id?, token: token?.text, name, vars })
 }
 

@@ -12,7 +12,12 @@ mod paging;
 mod schedule;
 mod selector;
 mod source;
+#[cfg(test)]
+mod tests;
 mod transform;
+
+pub(crate) use crawl::retry;
+pub(crate) use facebook::page_id;
 
 use crate::diagnostic::Diagnostic;
 use crate::reader::{At, Cx};

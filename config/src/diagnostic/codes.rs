@@ -61,10 +61,116 @@ codes! {
     UNKNOWN_PAGE = "JP063", "no such page", "An export names a page that `pages` of the settings does not have.";
     NO_TARGETS = "JP064", "no targets", "The list of targets is empty: an export to nowhere is surely a mistake.";
     UNKNOWN_ENVIRONMENT = "JP065", "no such environment", "There is no `config/environments/NAME.yml` beside `jobpipe.yml`.";
+    PLAIN_SECRET = "JP066", "a secret written out", "A token or password stands in the file itself, and so in every copy of it. Put it into the environment (`$NAME`) or into a file (`${file:PATH}`). An error in imports, whose text is kept in the store; a warning in settings.";
 }
 
-/// The code of that number.
+/// The codes of values (`jobpipe_expr`): in a file `JP040` to `JP051`, on a record `JP052` to `JP057`, of a setting the last two.
+const VALUES: &[Code] = &[
+    Code { code: "JP040", title: "not jq", text: "The expression cannot be parsed. The column points at the place." },
+    Code {
+        code: "JP041",
+        title: "no such function",
+        text: "jq has no such function here. The nearest right spelling is shown.",
+    },
+    Code {
+        code: "JP042",
+        title: "no such variable",
+        text: "Variables are `$since $now $key $run $page`, each where it has a value; a field of the record is `.name` in jq and `$name` in text.",
+    },
+    Code {
+        code: "JP043",
+        title: "a function that imports may not use",
+        text: "jq is closed in: it reads no environment, clock, input or file.",
+    },
+    Code {
+        code: "JP044",
+        title: "too complex",
+        text: "The expression is too long or nested too deep, or defines a function that calls itself.",
+    },
+    Code {
+        code: "JP045",
+        title: "a `$` that names nothing",
+        text: "`${` without its `}`, or a name of capitals and small letters. A dollar that is meant is `$$`.",
+    },
+    Code {
+        code: "JP046",
+        title: "a setting where none may stand",
+        text: "`$NAME` in capitals is a setting or secret: only in `auth`, `headers`, lists of targets and settings. The field of that name is `${.NAME}`.",
+    },
+    Code {
+        code: "JP047",
+        title: "text that looks like an expression",
+        text: "Put `=` before an expression; text that only looks like one is `=\"...\"`.",
+    },
+    Code {
+        code: "JP048",
+        title: "a value in the host of a URL",
+        text: "Values are put into the path and query of a URL, never into its scheme or host. A URL that is one whole expression may be any.",
+    },
+    Code {
+        code: "JP049",
+        title: "a malformed setting",
+        text: "A setting without name or file, or a text that mixes settings with values of the record.",
+    },
+    Code { code: "JP050", title: "a line break in a header", text: "Headers are one line." },
+    Code { code: "JP051", title: "an empty expression", text: "Nothing stands where an expression is needed." },
+    Code {
+        code: "JP052",
+        title: "a value inside text is missing",
+        text: "On a record: a text has a place for a value that is null or absent. Write a default: `${.city // \"\"}`.",
+    },
+    Code { code: "JP053", title: "an expression failed", text: "On a record: jq raised an error." },
+    Code {
+        code: "JP054",
+        title: "more than one value",
+        text: "On a record: the expression gives two values or more. Put `[ ]` around it for a list, or `first(...)` for one.",
+    },
+    Code {
+        code: "JP055",
+        title: "over a limit",
+        text: "On a record: the expression takes too many steps, nests too deep or makes too much.",
+    },
+    Code {
+        code: "JP056",
+        title: "an unsafe value",
+        text: "On a record: a line break for a header, `..` for a path, a foreign scheme for a URL.",
+    },
+    Code { code: "JP057", title: "a value that is no text", text: "On a record: a list or map where text is made." },
+    Code {
+        code: "JP058",
+        title: "a setting that is not set",
+        text: "The environment has no such variable, and no default is written: `${NAME:-default}`.",
+    },
+    Code {
+        code: "JP059",
+        title: "a setting whose file cannot be read",
+        text: "The file of `${file:PATH}` is not there or may not be read.",
+    },
+];
+
+/// Every code, by number: those of this crate and those of values.
+pub fn all() -> impl Iterator<Item = &'static Code> {
+    let before = TABLE.iter().filter(|row| row.code < "JP040");
+    let after = TABLE.iter().filter(|row| row.code >= "JP060");
+    before.chain(VALUES).chain(after)
+}
+
+/// What is known of a code.
 #[must_use]
-pub fn find(code: &str) -> Option<&'static Code> {
-    TABLE.iter().find(|row| row.code == code)
+pub fn describe(code: &str) -> Option<&'static Code> {
+    all().find(|row| row.code == code)
+}
+
+/// The text of `docs/errors.md`.
+#[must_use]
+pub fn document() -> String {
+    let mut out = String::from(
+        "# Diagnostics\n\nWhat `jobpipe check` and `jobpipe run` say of imports and settings, by code. Made from the code's own \
+         table (`config/src/diagnostic/codes.rs`); do not edit.\n\n| code | what | meaning and remedy |\n|---|---|---|\n",
+    );
+    for row in all() {
+        let cell = |text: &str| text.replace('|', "\\|");
+        out.push_str(&format!("| {} | {} | {} |\n", row.code, cell(row.title), cell(row.text)));
+    }
+    out
 }

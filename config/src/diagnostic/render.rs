@@ -1,7 +1,7 @@
 //! Diagnostics for people (with the line they are about) and for machines (JSON).
 
-use super::{Diagnostic, Severity};
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use super::{Diagnostic, Severity, codes};
+use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 use std::ops::Range;
 
 /// With colours or without.
@@ -31,7 +31,12 @@ pub fn render(diagnostic: &Diagnostic, source: &str, style: Style) -> String {
         snippet = snippet.annotation(AnnotationKind::Context.span(within(source, other)).label(word.as_str()));
     }
     let title = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code);
-    let mut group = title.element(snippet);
+    let mut group = if diagnostic.code == codes::PLAIN_SECRET {
+        // The line holds the secret.
+        title.element(Origin::path(diagnostic.file.as_str()).line(diagnostic.line).char_column(diagnostic.column))
+    } else {
+        title.element(snippet)
+    };
     if !diagnostic.key_path.is_empty() {
         group = group.element(Level::NOTE.with_name(Some("at")).message(diagnostic.key_path.as_str()));
     }

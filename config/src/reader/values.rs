@@ -1,7 +1,7 @@
 //! Values of the language: compiled to check them, kept as written.
 
 use super::{At, Cx};
-use crate::diagnostic::{Problem, codes};
+use crate::diagnostic::{Problem, Severity, codes};
 use crate::spec::{FieldValue, Ordered, Scalar as Literal, ValueText};
 use crate::tree::Kind;
 use jobpipe_expr::{Expr, ExprError, Place, Value};
@@ -30,6 +30,13 @@ impl Cx<'_> {
                 None
             }
         }
+    }
+
+    /// Reports a secret that is written out. The line is not shown: it holds the secret.
+    pub(crate) fn plain_secret(&mut self, at: &At<'_>, severity: Severity) {
+        let problem = Problem::new(codes::PLAIN_SECRET, at.node.span.clone(), &at.path, "a secret is written out");
+        let help = "put it into the environment and write its name: `$NAME`; or into a file: `${file:PATH}`";
+        self.add(problem.severity(severity).help(help));
     }
 
     /// A value with structure; numbers and truth values without quotes stay what they are.

@@ -55,7 +55,7 @@ impl JsonSchema for ExtractSpec {
         let nested = generator.subschema_for::<Self>();
         json_schema!({
             "description": "In HTML `selector @attribute | jq` (`[selector]` = all matches, `.` = the item itself, `@html`, `@text`); in JSON jq over the item; or a map of further fields (a nested record).",
-            "anyOf": [{ "type": "string" }, { "type": "object", "additionalProperties": nested }]
+            "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" }, "minItems": 1, "maxItems": 1 }, { "type": "object", "additionalProperties": nested }]
         })
     }
 }
