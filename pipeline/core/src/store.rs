@@ -173,7 +173,7 @@ pub trait TaskStore: Send + Sync {
     async fn tasks_of(&self, run: &str, stage: Option<&str>, after: &str, limit: usize) -> StoreResult<Vec<Task>>;
     /// Ready tasks of the run become cancelled and closed; how many.
     async fn tasks_cancel(&self, run: &str) -> StoreResult<u64>;
-    /// How many tasks of the run are in which state, by stage.
+    /// How many tasks of the run are in which state, by stage and then state; none for a state without tasks.
     async fn tasks_count(&self, run: &str) -> StoreResult<Vec<TaskCount>>;
     /// Claims each fingerprint of (run, stage) for `task` if nobody has; true where the claim is this task's, now or before.
     async fn seen_claim(&self, run: &str, stage: &str, fingerprints: &[String], task: &str) -> StoreResult<Vec<bool>>;
@@ -183,7 +183,7 @@ pub trait TaskStore: Send + Sync {
     async fn batches_put(&self, batches: Vec<(String, Vec<u8>)>) -> StoreResult<()>;
     /// One batch.
     async fn batch(&self, id: &str) -> StoreResult<Option<Vec<u8>>>;
-    /// Removes tasks, seen fingerprints and batches of a run.
+    /// Removes tasks, seen fingerprints and batches of a run, maybe in several steps: repeated after a crash, it goes on.
     async fn run_purge(&self, run: &str) -> StoreResult<()>;
 }
 
@@ -194,9 +194,9 @@ pub trait HeadStore: Send + Sync {
     async fn heads_stamps(&self, ledger: &str, keys: &[String]) -> StoreResult<Vec<Option<Stamps>>>;
     /// Writes each where its version is as expected; says which did.
     async fn heads_put(&self, ledger: &str, writes: Vec<HeadWrite>) -> StoreResult<Vec<bool>>;
-    /// The heads of these keys that exist.
+    /// The heads of these keys that exist, in the order asked.
     async fn heads(&self, ledger: &str, keys: &[String]) -> StoreResult<Vec<Head>>;
-    /// Up to `limit` (key, stamps) with `seen_gen < gen` and key greater than `after`, by key (bytewise).
+    /// Up to `limit` (key, stamps) with `seen_gen < seq` and key greater than `after`, by key (bytewise).
     async fn heads_unseen(
         &self,
         ledger: &str,
@@ -208,7 +208,7 @@ pub trait HeadStore: Send + Sync {
     async fn heads_walk(&self, ledger: &str, above: (u64, String), upto: u64, limit: usize) -> StoreResult<Vec<Head>>;
     /// Up to `limit` live heads with key greater than `after`, by key.
     async fn heads_live(&self, ledger: &str, after: &str, limit: usize) -> StoreResult<Vec<Head>>;
-    /// Keys of the heads one of whose sources is one of these URL fingerprints.
+    /// Keys of the heads one of whose sources is one of these URL fingerprints; each once, by key.
     async fn heads_by_url(&self, ledger: &str, urls: &[String]) -> StoreResult<Vec<String>>;
     /// How many heads there are.
     async fn heads_count(&self, ledger: &str) -> StoreResult<HeadCounts>;
@@ -219,7 +219,7 @@ pub trait HeadStore: Send + Sync {
 /// Ledger rows and dead letters.
 #[async_trait]
 pub trait RowStore: Send + Sync {
-    /// The rows of these ids that exist.
+    /// The rows of these ids that exist, in the order asked.
     async fn rows(&self, ids: &[RowId]) -> StoreResult<Vec<Row>>;
     /// Writes each where its version is as expected; says which did.
     async fn rows_put(&self, writes: Vec<RowWrite>) -> StoreResult<Vec<bool>>;
