@@ -10,12 +10,15 @@ use jobpipe_expr::Place;
 /// Variables that have a value in what is posted.
 const POST_VARS: &[&str] = &["page", "key", "now", "run"];
 
+/// Variables that have a value where records are chosen for a page.
+const WHERE_VARS: &[&str] = &["page", "key", "now"];
+
 /// Reads the keys beside `facebook:`.
 pub(super) fn read(cx: &mut Cx<'_>, mut keys: Fields<'_>, at: &At<'_>) -> Option<Body> {
     let pages = targets(cx, at);
     let mut used = Vec::new();
     let where_ = keys.take("where").and_then(|at| {
-        let value = cx.value(&at, Place::Expression, POST_VARS)?;
+        let value = cx.value(&at, Place::Expression, WHERE_VARS)?;
         let mut uses = cx.used(&at, &value.value);
         uses.variables.clear();
         used.push(uses);

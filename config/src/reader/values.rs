@@ -134,9 +134,12 @@ impl Cx<'_> {
             }
             let has: Vec<String> = vars.iter().map(|var| format!("`${var}`")).collect();
             let help = if has.is_empty() {
-                format!("no variable has one; the field of that name is `${{.{name}}}`")
+                format!("no variable has one; the field of that name is `.{name}` in jq, `${{.{name}}}` in text")
             } else {
-                format!("{} have one; the field of that name is `${{.{name}}}`", has.join(", "))
+                format!(
+                    "{} have one; the field of that name is `.{name}` in jq, `${{.{name}}}` in text",
+                    has.join(", ")
+                )
             };
             let problem = Problem::new(codes::NO_VALUE_HERE, span, &at.path, format!("`${name}` has no value here"));
             self.add(problem.help(help));
