@@ -1,38 +1,31 @@
 //! From a plan to code: stages, files and sinks, compiled once for a definition and kept.
 
-use crate::export::{FileSettings, JsonlExport, SharedLookup, facebook_sink};
+mod from_settings;
+
+use crate::crawl::{CrawlStage, CrawlTools};
+use crate::export::{FacebookTools, FileSettings, JsonlExport, facebook_sink};
 use crate::run_value::run_value;
+use crate::transform::TransformStage;
 use jobpipe_config::spec::{FacebookSpec, JsonlSpec, read_body};
-use jobpipe_connectors::facebook::{Graph, GraphSettings, Pages, code as facebook_code};
+use jobpipe_connectors::facebook::{Graph, Pages, code as facebook_code};
 use jobpipe_core::{
     Clock, ErrorClass, Feed, FileExport, Ids, Plan, RunFacts, Sink, Stage, StageKind, StagePlan, Stages, TaskError,
 };
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The code of a stage that this version cannot make.
 const UNKNOWN_STAGE: &str = "JP330";
 /// Compiled stages that are kept; above it all are made anew, as they are needed.
 const MOST_KEPT: usize = 1_000;
 
-/// Compiles a crawl or a transform.
-pub type MakeStage = Box<dyn Fn(&Plan, &StagePlan) -> Result<Arc<dyn Stage>, TaskError> + Send + Sync>;
-
 /// What the registry gives to the stages that it makes.
 pub struct Parts {
-    /// Makes crawls and transforms.
-    pub make_stage: MakeStage,
-    /// How to reach Facebook. The client is made when the first export to pages needs it.
-    pub facebook: GraphSettings,
-    /// The pages of the settings.
-    pub pages: Arc<Pages>,
-    /// Reads late references (`$PAGES`, `${file:pages.txt}`).
-    pub lookup: SharedLookup,
-    /// Where files may lie.
+    /// What crawls ask with. Exports take its settings, its lookup and its environment too.
+    pub crawls: Arc<CrawlTools>,
+    /// Where files may be written.
     pub files: Arc<FileSettings>,
-    /// The chosen environment: `$run.env`.
-    pub env: Option<String>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Names of temporary files.
@@ -42,10 +35,18 @@ pub struct Parts {
 /// All that a process has compiled.
 pub struct Registry {
     parts: Parts,
-    graph: OnceLock<Result<Arc<Graph>, String>>,
+    /// Made when the first export to pages needs it: an import without one needs no token and no certificates.
+    facebook: Mutex<Option<Facebook>>,
     stages: Kept<dyn Stage>,
     files: Kept<dyn FileExport>,
     sinks: Kept<dyn Sink>,
+}
+
+/// What all exports to pages share: one client, so that all of them keep the same silence, and the pages of the settings.
+#[derive(Clone)]
+struct Facebook {
+    graph: Arc<Graph>,
+    pages: Arc<Pages>,
 }
 
 /// Compiled things by (definition, stage).
@@ -55,7 +56,7 @@ impl Registry {
     /// Compiles nothing yet.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self { parts, graph: OnceLock::new(), stages: Kept::new(), files: Kept::new(), sinks: Kept::new() }
+        Self { parts, facebook: Mutex::default(), stages: Kept::new(), files: Kept::new(), sinks: Kept::new() }
     }
 
     /// Compiles every stage of a plan and finds where its files will lie, so that what cannot work is told before a run
@@ -78,37 +79,55 @@ impl Registry {
         plan.stages.iter().filter_map(|stage| check(stage).err()).collect()
     }
 
+    fn make_stage(&self, plan: &Plan, stage: &StagePlan) -> Result<Arc<dyn Stage>, TaskError> {
+        let tools = &self.parts.crawls;
+        Ok(match (stage.kind, stage.connector.as_str()) {
+            (StageKind::Crawl, _) => Arc::new(CrawlStage::new(plan, &stage.name, Arc::clone(tools))?),
+            (StageKind::Transform, _) => Arc::new(TransformStage::new(plan, &stage.name, tools.env.clone())?),
+            (StageKind::Export, _) => return Err(unknown(stage)),
+        })
+    }
+
     fn make_file(&self, stage: &StagePlan) -> Result<Arc<dyn FileExport>, TaskError> {
-        if stage.connector != "jsonl" {
+        if stage.kind != StageKind::Export || stage.connector != "jsonl" {
             return Err(unknown(stage));
         }
         let spec: JsonlSpec = read_body(stage).map_err(|error| unreadable(&error))?;
-        let Parts { files, env, ids, .. } = &self.parts;
-        let export = JsonlExport::new(&stage.name, spec, Arc::clone(files), env.clone(), Arc::clone(ids));
+        let Parts { files, crawls, ids, .. } = &self.parts;
+        let export = JsonlExport::new(&stage.name, spec, Arc::clone(files), crawls.env.clone(), Arc::clone(ids));
         export.map(|export| Arc::new(export) as Arc<dyn FileExport>).map_err(|error| unreadable(&error))
     }
 
     fn make_sink(&self, stage: &StagePlan) -> Result<Arc<dyn Sink>, TaskError> {
-        if stage.connector != "facebook" {
+        if stage.kind != StageKind::Export || stage.connector != "facebook" {
             return Err(unknown(stage));
         }
         let spec: FacebookSpec = read_body(stage).map_err(|error| unreadable(&error))?;
-        let Parts { pages, lookup, .. } = &self.parts;
-        let sink = facebook_sink(&stage.name, spec, self.graph()?, pages, Arc::clone(lookup))?;
-        Ok(Arc::new(sink))
+        let Facebook { graph, pages } = self.facebook()?;
+        let CrawlTools { settings, lookup, .. } = self.parts.crawls.as_ref();
+        let tools = FacebookTools { graph, pages, settings: Arc::clone(settings), lookup: Arc::clone(lookup) };
+        Ok(Arc::new(facebook_sink(&stage.name, spec, tools)?))
     }
 
-    /// The one client for Facebook, so that all exports keep the same silence.
-    fn graph(&self) -> Result<Arc<Graph>, TaskError> {
-        let Parts { facebook, clock, .. } = &self.parts;
-        let make = || Graph::new(facebook.clone(), Arc::clone(clock)).map(Arc::new).map_err(|error| error.to_string());
-        self.graph.get_or_init(make).clone().map_err(|message| permanent(facebook_code::PAGE, message))
+    fn facebook(&self) -> Result<Facebook, TaskError> {
+        let mut made = self.facebook.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(facebook) = made.as_ref() {
+            return Ok(facebook.clone());
+        }
+        let CrawlTools { settings, lookup, .. } = self.parts.crawls.as_ref();
+        let how = from_settings::graph_settings(settings, lookup.as_ref())?;
+        let graph = Graph::new(how, Arc::clone(&self.parts.clock))
+            .map_err(|error| permanent(facebook_code::PAGE, error.to_string()))?;
+        let pages = from_settings::pages(settings, lookup.as_ref())?;
+        let facebook = Facebook { graph: Arc::new(graph), pages: Arc::new(pages) };
+        *made = Some(facebook.clone());
+        Ok(facebook)
     }
 }
 
 impl Stages for Registry {
     fn stage(&self, plan: &Plan, name: &str) -> Result<Arc<dyn Stage>, TaskError> {
-        self.stages.get(plan, name, |stage| (self.parts.make_stage)(plan, stage))
+        self.stages.get(plan, name, |stage| self.make_stage(plan, stage))
     }
 
     fn file(&self, plan: &Plan, name: &str) -> Result<Arc<dyn FileExport>, TaskError> {
@@ -120,7 +139,7 @@ impl Stages for Registry {
     }
 
     fn describe(&self, facts: &RunFacts) -> Json {
-        run_value(facts, self.parts.env.as_deref())
+        run_value(facts, self.parts.crawls.env.as_deref())
     }
 }
 
@@ -155,7 +174,7 @@ impl<T: ?Sized> Kept<T> {
 
 fn unknown(stage: &StagePlan) -> TaskError {
     let message = format!(
-        "stage `{}`: this version of jobpipe has no export `{}`; check the import again",
+        "stage `{}`: this version of jobpipe cannot make a `{}` of it; check the import again",
         stage.name, stage.connector
     );
     permanent(UNKNOWN_STAGE, message)

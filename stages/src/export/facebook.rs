@@ -1,26 +1,30 @@
 //! The export `facebook`: from what an import says to a sink of the connector.
 
-use jobpipe_config::spec::{FacebookSpec, InlinePage, OnChanged, OnGone, OnNew, TargetSpec, ValueText};
+use jobpipe_config::settings::{Page as NamedPage, PagesError, Settings};
+use jobpipe_config::spec::{FacebookSpec, OnChanged, OnGone, OnNew, TargetSpec, ValueText};
 use jobpipe_connectors::facebook::{FacebookSink, Graph, Page, Pages, PostExport, code};
 use jobpipe_core::{EffectPolicy, ErrorClass, TaskError};
-use jobpipe_expr::{Lookup, Place, Setting, Value, ValueKind};
-use secrecy::{ExposeSecret, SecretString};
+use jobpipe_expr::{Lookup, Place, Value};
 use std::sync::Arc;
-
-/// Most pages that one late list may name.
-const MOST_PAGES: usize = 100_000;
 
 /// Reads late references, from any thread.
 pub type SharedLookup = Arc<dyn Lookup + Send + Sync>;
 
-/// The sink of the export `stage`. `pages` are those of the settings; pages that the import writes out come to them.
-pub fn facebook_sink(
-    stage: &str,
-    spec: FacebookSpec,
-    graph: Arc<Graph>,
-    pages: &Arc<Pages>,
-    lookup: SharedLookup,
-) -> Result<FacebookSink, TaskError> {
+/// What exports to pages share.
+pub struct FacebookTools {
+    /// The Graph API.
+    pub graph: Arc<Graph>,
+    /// The pages of the settings; those that an import writes out come to them.
+    pub pages: Arc<Pages>,
+    /// Finds pages by name.
+    pub settings: Arc<Settings>,
+    /// Reads late lists of pages.
+    pub lookup: SharedLookup,
+}
+
+/// The sink of the export `stage`.
+pub fn facebook_sink(stage: &str, spec: FacebookSpec, tools: FacebookTools) -> Result<FacebookSink, TaskError> {
+    let FacebookTools { graph, pages, settings, lookup } = tools;
     let FacebookSpec { pages: targets, where_, message, link, new, changed, gone, pace: _ } = spec;
     let compile = |key: &str, text: &ValueText, place| {
         Value::compile(text.as_str(), place)
@@ -29,27 +33,15 @@ pub fn facebook_sink(
     let wanted = where_.map(|text| compile("where", &text, Place::Expression)).transpose()?;
     let message = Some(compile("message", &message, Place::Field)?);
     let link = link.map(|text| compile("link", &text, Place::Url)).transpose()?;
-    let (mut names, mut written_out) = (Vec::new(), Vec::new());
-    for target in targets {
-        match target {
-            TargetSpec::Inline(page) => {
-                let page = inline(page, lookup.as_ref(), &compile)?;
-                names.push(Names::One(page.name.clone()));
-                written_out.push(page);
-            }
-            TargetSpec::Named(text) => match compile("facebook", &text, Place::Target)?.kind() {
-                ValueKind::Literal(name) => names.push(Names::One(name.clone())),
-                ValueKind::Setting(setting) => names.push(Names::Late(setting.clone())),
-                ValueKind::Expr(_) | ValueKind::Text(_) => {
-                    let what = format!("`{text}` is a value of a record, and pages cannot come from one");
-                    return Err(refusal(stage, code::PAGE, &what));
-                }
-            },
-        }
-    }
-    let pages = match written_out.as_slice() {
-        [] => Arc::clone(pages),
-        _ => Arc::new(pages.with(written_out).map_err(|error| refusal(stage, code::PAGE, &error.to_string()))?),
+    let no_pages = |error: PagesError| refusal(stage, error.code(), &error.to_string());
+    let written_out: Vec<TargetSpec> =
+        targets.iter().filter(|target| matches!(target, TargetSpec::Inline(_))).cloned().collect();
+    let pages = if written_out.is_empty() {
+        pages
+    } else {
+        let named = settings.resolve_pages(&written_out, lookup.as_ref()).map_err(no_pages)?;
+        let more = named.into_iter().map(|named| page_with_token(named, lookup.as_ref())).collect();
+        Arc::new(pages.with(more).map_err(|error| refusal(stage, code::PAGE, &error.to_string()))?)
     };
     let policy = EffectPolicy {
         create: new == OnNew::Post,
@@ -57,49 +49,20 @@ pub fn facebook_sink(
         delete: gone == OnGone::Delete,
     };
     let stage = stage.to_owned();
-    let names = Box::new(move || resolve(&stage, &names, lookup.as_ref()));
+    let names = Box::new(move || {
+        let found = settings.resolve_pages(&targets, lookup.as_ref());
+        let found = found.map_err(|error| refusal(&stage, error.code(), &error.to_string()))?;
+        Ok(found.into_iter().map(|page| page.name).collect())
+    });
     Ok(FacebookSink::new(graph, pages, PostExport { pages: names, wanted, message, link, policy }))
 }
 
-/// Names of pages: one as it is, or a list that is read when a run starts.
-enum Names {
-    One(String),
-    Late(Setting),
-}
-
-fn resolve(stage: &str, names: &[Names], lookup: &dyn Lookup) -> Result<Vec<String>, TaskError> {
-    let mut all = Vec::new();
-    for name in names {
-        match name {
-            Names::One(name) => all.push(name.clone()),
-            Names::Late(setting) => {
-                let list = setting.resolve(lookup).map_err(|error| refusal(stage, error.code(), &error.to_string()))?;
-                let list = list.expose_secret().split([',', '\n']).map(str::trim).filter(|name| !name.is_empty());
-                all.extend(list.take(MOST_PAGES + 1).map(str::to_owned));
-            }
-        }
-        if all.len() > MOST_PAGES {
-            return Err(refusal(stage, code::PAGE, &format!("more than {MOST_PAGES} pages are named")));
-        }
-    }
-    Ok(all)
-}
-
-/// A page that the import writes out. A token that cannot be read is told when the page is used.
-fn inline(
-    page: InlinePage,
-    lookup: &dyn Lookup,
-    compile: &dyn Fn(&str, &ValueText, Place) -> Result<Value, TaskError>,
-) -> Result<Page, TaskError> {
-    let InlinePage { id, token, name, vars } = page;
-    let token = match compile("token", &token, Place::Target)?.kind() {
-        ValueKind::Setting(setting) => setting.resolve(lookup).map_err(|error| error.to_string()),
-        ValueKind::Literal(_) | ValueKind::Expr(_) | ValueKind::Text(_) => {
-            Err::<SecretString, _>("it must be a secret such as $FB_ACME, not written into the import".to_owned())
-        }
-    };
+/// A page and its token. A token that cannot be read is told when its page is used, and by that page alone.
+pub(crate) fn page_with_token(named: NamedPage, lookup: &dyn Lookup) -> Page {
+    let NamedPage { id, name, token, vars } = named;
+    let token = token.resolve(lookup).map_err(|error| error.to_string());
     let facts = vars.into_iter().map(|(name, value)| (name, value.into())).collect();
-    Ok(Page { name: name.unwrap_or_else(|| id.clone()), id, token, facts })
+    Page { name, id, token, facts }
 }
 
 fn refusal(stage: &str, code: &str, what: &str) -> TaskError {

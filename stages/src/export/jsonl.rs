@@ -5,13 +5,11 @@ use super::disk::{Failed, is_full};
 use super::line::line;
 use super::place::FileSettings;
 use super::whole_file::{Sum, WholeFile};
-use crate::run_value::run_value;
+use crate::run_vars::run_vars;
 use async_trait::async_trait;
 use jobpipe_config::spec::{JsonlSpec, Write};
-use jobpipe_core::{
-    ErrorClass, FileExport, FileRecord, Ids, RecordReader, RunFacts, StageCx, TaskError, Written, utc_text,
-};
-use jobpipe_expr::{ExprError, Place, Subject, Value, Vars};
+use jobpipe_core::{ErrorClass, FileExport, FileRecord, Ids, RecordReader, RunFacts, StageCx, TaskError, Written};
+use jobpipe_expr::{ExprError, Place, Subject, Value};
 use serde_json::{Value as Json, json};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -56,9 +54,7 @@ impl JsonlExport {
     }
 
     fn target(&self, facts: &RunFacts) -> Result<PathBuf, TaskError> {
-        let run = run_value(facts, self.env.as_deref());
-        let vars =
-            Vars::new().with("run", run).with("now", utc_text(facts.started_at - facts.started_at.rem_euclid(1_000)));
+        let vars = run_vars(facts, self.env.as_deref());
         let nothing = json!({});
         let path = self.path.eval(&Subject::new(&nothing), &vars).map_err(|error| {
             self.error(

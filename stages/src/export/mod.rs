@@ -7,7 +7,8 @@ mod line;
 mod place;
 mod whole_file;
 
-pub use facebook::{SharedLookup, facebook_sink};
+pub(crate) use facebook::page_with_token;
+pub use facebook::{FacebookTools, SharedLookup, facebook_sink};
 pub use jsonl::{JsonlExport, SpecError};
 pub use place::FileSettings;
 
