@@ -45,7 +45,7 @@ pub struct StagePlan {
     /// For a transform: what happens to records that the source no longer lists. `None` = never inferred.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gone: Option<GonePolicy>,
-    /// For an export to targets: the places that this import keeps in step, resolved when a run starts.
+    /// For an export to targets: how fast each of them takes effects. `None` = no limit of ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pace: Option<Pace>,
     /// Budgets that end a crawl early (and make it neither clean nor exhaustive).

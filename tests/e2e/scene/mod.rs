@@ -69,7 +69,7 @@ export:
   - facebook: [{pages}]
     message: {message}
     link: .url
-    pace: 500/s
+    pace: {{ rate: 500/s, per_day: unlimited }}
   - jsonl: out/offers.jsonl
   - jsonl: out/current.jsonl
     as: current

@@ -8,8 +8,8 @@ use crate::layout::Layout;
 use jobpipe_core::{Pace, RowId, Sink};
 use std::sync::Arc;
 
-/// The default pace: one effect a minute, 25 creates a day.
-const DEFAULT_PACE: Pace = Pace { count: 1, every_ms: 60_000, per_day: Some(25) };
+/// An export without a pace is as fast as its target answers.
+const UNLIMITED: Pace = Pace { count: 1_000_000, every_ms: 1_000, per_day: None };
 
 /// One export of one import to the target.
 pub(super) struct Export {
@@ -86,5 +86,5 @@ fn export(
     let stage = layout.plan.stage(name).ok_or_else(|| format!("{mark}: no such export"))?;
     let sink =
         cx.stages.sink(&layout.plan, name).map_err(|error| format!("{mark}: {} ({})", error.message, error.code))?;
-    Ok((layout.ledger_of(stage), sink, stage.pace.unwrap_or(DEFAULT_PACE)))
+    Ok((layout.ledger_of(stage), sink, stage.pace.unwrap_or(UNLIMITED)))
 }
