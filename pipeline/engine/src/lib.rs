@@ -12,6 +12,7 @@ pub mod layout;
 pub mod sweep;
 
 mod batch;
+mod cancelled;
 mod closing;
 mod cursor;
 mod cx;
@@ -28,6 +29,7 @@ mod settle;
 mod sort;
 mod worker;
 
+pub use cancelled::close_cancelled;
 pub use cx::{Cx, EngineSettings, News};
 pub use epoch::renew as renew_epoch;
 pub use error::{EngineError, Result};

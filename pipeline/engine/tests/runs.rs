@@ -268,3 +268,21 @@ async fn a_limited_run_infers_nothing_gone() {
     assert_eq!(second.gone, 0);
     assert_eq!(world.pages.lock().unwrap().deletes, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_delete_is_told_once_and_not_repeated() {
+    let world = World::new(5, &["p1"]);
+    world.run().await;
+    world.source.lock().unwrap().offers.get_mut("o002").unwrap().open = false;
+    world.pages.lock().unwrap().faults.push_back(Some(Fault::Rejected));
+    let second = world.run().await;
+    assert_eq!((second.state, second.targets["p1"].failed), (Standing::Partial, 1), "{second:?}");
+    let calls = world.pages.lock().unwrap().calls;
+    world.run().await;
+    assert_eq!(world.pages.lock().unwrap().calls, calls);
+    // wanted again: the post is still there and right
+    world.source.lock().unwrap().offers.get_mut("o002").unwrap().open = true;
+    world.run().await;
+    assert_eq!(world.pages.lock().unwrap().calls, calls);
+    world.assert_in_step("wanted again");
+}

@@ -3,7 +3,7 @@
 use super::due;
 use super::exports::Export;
 use super::lease::{self, Lease};
-use super::send::millis;
+use super::send::{millis, unreadable};
 use super::{Notes, Round, again_if, arm};
 use crate::cx::Cx;
 use crate::docs::{EpochDoc, TargetDoc};
@@ -117,8 +117,7 @@ async fn read(cx: &Cx, lease: &Lease, exports: &[Export]) -> Result<std::result:
     let posts = match export.sink.probe(&lease.target, 0).await {
         Ok(posts) => posts,
         Err(error) => {
-            tracing::warn!(target = %lease.target, "read-back failed: {} ({})", error.message, error.code);
-            return Ok(Err(cx.now() + 5_000));
+            return Ok(Err(unreadable(cx, lease, export, &error).await?));
         }
     };
     let ours: BTreeSet<String> =

@@ -5,7 +5,7 @@ use super::due::{self, Due, Want};
 use super::exports::Export;
 use super::lease::Lease;
 use super::pace::Pacing;
-use super::send::{millis, unknown};
+use super::send::{millis, unknown, unreadable};
 use super::{Notes, attach};
 use crate::cx::Cx;
 use crate::error::Result;
@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 /// A read-back of the target in this round, shared by all its rows: made at most once.
 #[derive(Default)]
 struct ReadBack {
-    made: Option<(Millis, Option<Vec<FoundPost>>)>,
+    made: Option<(Millis, std::result::Result<Vec<FoundPost>, Millis>)>,
 }
 
 /// Looks at every row that needs it; gives the ids looked at, so that the walk knows which it has not.
@@ -122,9 +122,12 @@ async fn resolve_create(
     let times = export.sink.times();
     let (at, found) = read_back(cx, lease, export, attempt.armed_at, read).await?;
     let now = cx.now();
-    let Some(found) = found else {
-        notes.at(now + 5_000);
-        return Ok(());
+    let found = match found {
+        Ok(found) => found,
+        Err(next) => {
+            notes.at(next);
+            return Ok(());
+        }
     };
     let marker = export.sink.marker(&row.id);
     let mut posts: Vec<&FoundPost> =
@@ -173,7 +176,7 @@ async fn read_back(
     export: &Export,
     armed_at: Millis,
     read: &mut ReadBack,
-) -> Result<(Millis, Option<Vec<FoundPost>>)> {
+) -> Result<(Millis, std::result::Result<Vec<FoundPost>, Millis>)> {
     if let Some(made) = &read.made {
         return Ok(made.clone());
     }
@@ -182,11 +185,8 @@ async fn read_back(
     let at = cx.now();
     cx.at(Point::DrainProbe)?;
     let found = match export.sink.probe(&lease.target, since).await {
-        Ok(found) => Some(found),
-        Err(error) => {
-            tracing::warn!(target = %lease.target, "read-back failed: {} ({})", error.message, error.code);
-            None
-        }
+        Ok(found) => Ok(found),
+        Err(error) => Err(unreadable(cx, lease, export, &error).await?),
     };
     read.made = Some((at, found.clone()));
     Ok((at, found))

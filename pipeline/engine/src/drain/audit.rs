@@ -2,6 +2,7 @@
 
 use super::exports::Export;
 use super::lease::{self, Lease};
+use super::send::unreadable;
 use super::{Notes, arm};
 use crate::cx::Cx;
 use crate::error::Result;
@@ -20,8 +21,9 @@ pub(super) async fn audit(cx: &Cx, lease: &Lease, exports: &[Export], notes: &mu
     let found = match export.sink.probe(&lease.target, now - WINDOW).await {
         Ok(found) => found,
         Err(error) => {
-            tracing::warn!(target = %lease.target, "audit failed: {} ({})", error.message, error.code);
-            notes.at(now + 60_000);
+            let next = unreadable(cx, lease, export, &error).await?;
+            // the audit stays due; it alone does not make the target busy
+            notes.due.push(next);
             return Ok(());
         }
     };

@@ -104,7 +104,10 @@ pub(super) fn compare(row: Option<&Row>, want: &Want, policy: EffectPolicy, guar
     let posted = row.filter(|row| row.post.is_some());
     match want {
         Want::Leave | Want::Keep => None,
-        Want::Nothing => (posted.is_some() && policy.delete && !guarded).then(delete),
+        Want::Nothing => {
+            let refused = row.is_some_and(|row| row.rejected.as_ref() == Some(&refused_delete()));
+            (posted.is_some() && policy.delete && !guarded && !refused).then(delete)
+        }
         Want::Content { content, payload } => {
             if row.is_some_and(|row| row.rejected.as_ref() == Some(content)) {
                 return None;
@@ -126,6 +129,12 @@ pub(super) fn compare(row: Option<&Row>, want: &Want, policy: EffectPolicy, guar
 
 /// The identity of a post whose target does not tell it.
 pub(super) const UNKNOWN_IDENTITY: &str = "?";
+
+/// What a row remembers of a delete that its target refused: not due again until something else is wanted.
+#[must_use]
+pub(super) fn refused_delete() -> Content {
+    Content { hash: None, identity: String::new() }
+}
 
 /// Equal but for an identity that the target did not tell.
 #[must_use]

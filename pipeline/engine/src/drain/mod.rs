@@ -204,7 +204,7 @@ async fn work(cx: &Cx, lease: &Lease, doc: &TargetDoc, exports: &[Export]) -> Re
     if notes.again {
         return Ok(Round::Again);
     }
-    let audits = doc.audits.first().copied();
+    let audits = doc.audits.iter().copied().find(|at| *at > cx.now());
     let next_at = notes.due.iter().copied().chain(audits).min();
     Ok(Round::Rest { next_at, busy: notes.busy })
 }

@@ -10,7 +10,7 @@ use crate::docs::Pause;
 use crate::error::Result;
 use crate::event::Event;
 use crate::failpoint::Point;
-use jobpipe_core::{Content, EffectAnswer, EffectCall, EffectTimes, Millis, Op, Row, RowState};
+use jobpipe_core::{Content, EffectAnswer, EffectCall, EffectTimes, ErrorClass, Millis, Op, Row, RowState, TaskError};
 use std::time::Duration;
 
 /// When audits of a confirmed create are made.
@@ -95,7 +95,7 @@ async fn answered(
     notes: &mut Notes,
 ) -> Result<bool> {
     let Some(attempt) = one.row.attempt.as_ref() else { return Ok(false) };
-    let (id, nonce, op) = (&one.row.id, attempt.nonce, attempt.op);
+    let (id, nonce) = (&one.row.id, attempt.nonce);
     match answer {
         EffectAnswer::Done { post } => {
             confirm(cx, lease, export, one, post).await?;
@@ -115,8 +115,9 @@ async fn answered(
             }
         }
         EffectAnswer::Rejected(error) => {
-            let content = attempt.content.clone();
-            arm::by_nonce(cx, id, nonce, |row| Row { rejected: content.clone(), ..arm::ended(row, None) }).await?;
+            let content = attempt.content.clone().unwrap_or_else(due::refused_delete);
+            arm::by_nonce(cx, id, nonce, |row| Row { rejected: Some(content.clone()), ..arm::ended(row, None) })
+                .await?;
             due::dead(cx, export, id, error, attempt.payload.clone()).await?;
         }
         EffectAnswer::Absent(_) => absent(cx, one, &asked).await?,
@@ -131,7 +132,6 @@ async fn answered(
             let not_before = cx.now() + millis(asked.times.read_lag);
             arm::by_nonce(cx, id, nonce, |row| unknown(row, base, not_before)).await?;
             notes.busy = true;
-            let _ = op;
         }
     }
     Ok(false)
@@ -218,6 +218,16 @@ async fn absent(cx: &Cx, one: &Armed, asked: &Asked) -> Result<()> {
     })
     .await?;
     Ok(())
+}
+
+/// A target that cannot be read: pauses when its credential is refused; gives the time to try again.
+pub(super) async fn unreadable(cx: &Cx, lease: &Lease, export: &Export, error: &TaskError) -> Result<Millis> {
+    tracing::warn!(target = %lease.target, "read-back failed: {} ({})", error.message, error.code);
+    if error.class == ErrorClass::Auth {
+        pause(cx, lease, export, error, export.sink.credential(&lease.target)).await?;
+    }
+    let after = error.retry_after_ms.and_then(|after| Millis::try_from(after).ok()).unwrap_or(0).max(5_000);
+    Ok(cx.now().saturating_add(after))
 }
 
 /// The page stops, its rows stay. Bound to the credential that was used: another one may be in place by now.
