@@ -1,1 +1,65 @@
-fn main() {}
+//! The `jobpipe` binary: adapters put together, one file a verb.
+
+mod admitted;
+mod args;
+mod beside;
+mod commands;
+mod compose;
+mod dry_run;
+mod exit;
+mod explain;
+mod follow;
+mod isolate;
+mod load;
+mod log;
+mod place;
+mod registry;
+mod report;
+mod sandbox;
+mod stop;
+mod terminal;
+mod watch;
+
+use args::{Cli, Command};
+use clap::Parser;
+use exit::{Failure, Outcome};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    if cfg!(windows) {
+        let refusal = Failure::usage("jobpipe runs on Linux and macOS; on Windows use it inside WSL 2");
+        return exit::end(Err(refusal)).into();
+    }
+    let cli = Cli::parse();
+    exit::end(start(cli.command)).into()
+}
+
+fn start(command: Command) -> Outcome {
+    // one provider for all of TLS; another one is never set
+    let _ring = rustls::crypto::ring::default_provider().install_default();
+    match command {
+        Command::ComputeChild => commands::compute_child::run(),
+        Command::Check(args) => commands::check::run(&args),
+        Command::Explain(args) => commands::explain::run(&args),
+        Command::Schema(args) => commands::schema::run(&args),
+        Command::Init(args) => commands::init::run(&args),
+        Command::Completions(args) => commands::completions::run(&args),
+        Command::Failpoints => commands::failpoints::run(),
+        other => runtime()?.block_on(serve(other)),
+    }
+}
+
+async fn serve(command: Command) -> Outcome {
+    match command {
+        Command::Run(args) => Box::pin(commands::run::run(*args)).await,
+        Command::Runs(args) => commands::runs::run(args).await,
+        Command::Dead(args) => commands::dead::run(args).await,
+        Command::State(args) => commands::state::run(args).await,
+        Command::Sandbox(args) => commands::sandbox::run(args).await,
+        other => Err(Failure::failed(format!("{other:?} needs no runtime; this is a bug of jobpipe"))),
+    }
+}
+
+fn runtime() -> Outcome<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}

@@ -25,6 +25,3 @@ pub use broker::LocalBroker;
 pub use lock::EngineLock;
 pub use stats::StoreStats;
 pub use store::SqliteStore;
-
-/// The failpoints of this crate, for the binary's list: a crash at each of them loses nothing that was acknowledged.
-pub const FAILPOINTS: [&str; 2] = ["store.before_commit", "store.after_commit"];

@@ -49,9 +49,7 @@ fn within(conn: &Connection, path: &Path, group: &mut [Box<dyn Job>], stats: &Co
     for job in group.iter_mut() {
         request(conn, path, job.as_mut(), stats)?;
     }
-    fail::fail_point!("store.before_commit");
     execute(conn, "COMMIT")?;
-    fail::fail_point!("store.after_commit");
     let size = group.len() as u64;
     stats.writes.fetch_add(size, Relaxed);
     stats.commits.fetch_add(1, Relaxed);

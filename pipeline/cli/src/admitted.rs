@@ -1,0 +1,72 @@
+//! Admission by the engine of this process: start, go on, or take the place of an open run.
+
+use crate::exit::{Exit, Failure, Outcome};
+use crate::follow::Engine;
+use crate::watch::Watcher;
+use jobpipe_core::{DocKind, Plan, utc_text};
+use jobpipe_engine::admission::{Admitted, Wish, admit as ask};
+use jobpipe_engine::docs::{self, Read, RunDoc};
+use jobpipe_engine::{Cx, EngineError};
+use std::time::Duration;
+
+/// How often a run that is being cancelled is looked at.
+const AGAIN: Duration = Duration::from_millis(50);
+
+/// Admits a run of `plan`, and says when it goes on with an open one. `None` when a signal came first.
+pub(crate) async fn admit(
+    engine: &mut Engine,
+    plan: &Plan,
+    wish: &Wish,
+    watcher: &mut Watcher,
+) -> Outcome<Option<String>> {
+    let cx = std::sync::Arc::clone(&engine.cx);
+    let done = tokio::select! {
+        run = until_admitted(&cx, plan, wish, watcher) => run.map(Some),
+        served = &mut engine.serving => match served {
+            Ok(Ok(())) => Ok(None),
+            Ok(Err(error)) => Err(error.into()),
+            Err(error) => Err(Failure::failed(format!("the engine panicked ({error}); this is a bug of jobpipe"))),
+        },
+    };
+    if done.is_err() && !engine.serving.is_finished() {
+        engine.stop.stop();
+        let _told_already = (&mut engine.serving).await;
+    }
+    done
+}
+
+async fn until_admitted(cx: &Cx, plan: &Plan, wish: &Wish, watcher: &mut Watcher) -> Outcome<String> {
+    let mut superseded = None;
+    loop {
+        match ask(cx, plan, wish).await.map_err(refused)? {
+            Admitted::Started(run) => return Ok(run),
+            Admitted::Resumed { run, pinned } => {
+                watcher.note(&going_on(cx, &run, pinned).await?);
+                return Ok(run);
+            }
+            Admitted::Superseding(run) => {
+                if superseded.as_ref() != Some(&run) {
+                    watcher.note(&format!("cancelling {run}, which was started with another definition"));
+                    superseded = Some(run);
+                }
+                cx.clock.sleep(AGAIN).await;
+            }
+        }
+    }
+}
+
+/// Nothing was begun: what is refused now, or cannot be made from the settings, is a matter of usage.
+fn refused(error: EngineError) -> Failure {
+    match error {
+        EngineError::Stage(_) => Failure { exit: Exit::Usage, message: Some(error.to_string()) },
+        other => other.into(),
+    }
+}
+
+async fn going_on(cx: &Cx, run: &str, pinned: bool) -> Outcome<String> {
+    let doc: Option<Read<RunDoc>> = docs::read(&*cx.store, DocKind::Run, run).await?;
+    let since = doc
+        .map_or_else(String::new, |doc| format!(", begun {}", utc_text(doc.doc.open.facts.started_at / 1_000 * 1_000)));
+    let how = if pinned { " with the definition that it was started with" } else { "" };
+    Ok(format!("going on with {run}{since}{how}"))
+}

@@ -1,0 +1,30 @@
+//! `jobpipe compute-child`: computes one suspect input, given on standard input, within limits. Started by the engine.
+
+use crate::exit::{Exit, Failure, Outcome};
+use crate::isolate::MEMORY;
+use crate::registry;
+use std::io::{Read, Write};
+
+/// The largest input, in bytes.
+const INPUT: u64 = 512 << 20;
+
+/// Reads the input, computes it, writes the answer.
+pub(crate) fn run() -> Outcome {
+    limit_memory();
+    let mut input = Vec::new();
+    std::io::stdin().lock().take(INPUT).read_to_end(&mut input)?;
+    let stages = registry::for_computing()?;
+    let answer = jobpipe_engine::compute::compute_in_child(&input, &stages)
+        .map_err(|error| Failure::failed(error.to_string()))?;
+    std::io::stdout().lock().write_all(&answer)?;
+    Ok(Exit::Succeeded)
+}
+
+#[cfg(unix)]
+fn limit_memory() {
+    // a system that cannot limit memory still has the limit on time
+    let _unlimited = rlimit::setrlimit(rlimit::Resource::AS, MEMORY, MEMORY);
+}
+
+#[cfg(not(unix))]
+fn limit_memory() {}

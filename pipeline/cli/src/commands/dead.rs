@@ -1,0 +1,153 @@
+//! `jobpipe dead list|show`: what was given up, with the reason and the input.
+
+use crate::compose;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::place::Where;
+use crate::terminal;
+use crate::watch::Format;
+use jobpipe_core::{DeadLetter, StateStore, utc_text};
+use jobpipe_engine::admin;
+
+/// Characters of an id in lists; `show` takes any beginning of an id that is the only one.
+const SHORT: usize = 12;
+
+/// What was given up, and why.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    List(List),
+    Show(Show),
+}
+
+/// List dead letters, newest first.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  jobpipe dead list
+  jobpipe dead list --at imports/acme.yml --run acme@0199d2c4-...")]
+struct List {
+    /// Of this import only.
+    #[arg(long, value_name = "NAME")]
+    import: Option<String>,
+    /// Of this run only.
+    #[arg(long, value_name = "RUN")]
+    run: Option<String>,
+    /// So many at most.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    limit: usize,
+    /// For people, or one JSON object a line.
+    #[arg(long, value_enum, default_value = "human")]
+    format: Format,
+    #[command(flatten)]
+    place: Where,
+}
+
+/// Show one dead letter whole, the input included.
+#[derive(Debug, clap::Args)]
+struct Show {
+    /// Its id, or the beginning of it.
+    id: String,
+    /// For people, or as JSON.
+    #[arg(long, value_enum, default_value = "human")]
+    format: Format,
+    #[command(flatten)]
+    place: Where,
+}
+
+pub(crate) async fn run(args: Args) -> Outcome {
+    match args.what {
+        What::List(args) => list(args).await,
+        What::Show(args) => show(args).await,
+    }
+}
+
+async fn list(args: List) -> Outcome {
+    let cx = compose::reader(&args.place.find()?)?;
+    let letters = admin::dead(&cx, args.import.as_deref(), args.run.as_deref(), args.limit).await?;
+    if args.format == Format::Json {
+        for letter in &letters {
+            terminal::say(&json(letter)?);
+        }
+        return Ok(Exit::Succeeded);
+    }
+    if letters.is_empty() {
+        terminal::say("no dead letters");
+    }
+    for letter in &letters {
+        let error = &letter.error;
+        terminal::say(&format!(
+            "{}  {}  {}  {} {}",
+            cut_id(&letter.id),
+            utc_text(letter.at / 1_000 * 1_000),
+            letter.stage,
+            error.code,
+            error.class.as_str()
+        ));
+        let about = if letter.key.is_empty() { letter.url.clone() } else { format!("{}  {}", letter.url, letter.key) };
+        terminal::say(&format!("    {about}\n    {}", error.message));
+    }
+    if letters.len() == args.limit {
+        terminal::say(&format!("(the newest {}; more with --limit)", args.limit));
+    }
+    Ok(Exit::Succeeded)
+}
+
+async fn show(args: Show) -> Outcome {
+    let cx = compose::reader(&args.place.find()?)?;
+    let letter = find(&*cx.store, &args.id).await?;
+    if args.format == Format::Json {
+        terminal::say(&json(&letter)?);
+        return Ok(Exit::Succeeded);
+    }
+    let DeadLetter { id, import, run, stage, task, url, key, error, at, input } = &letter;
+    let at = utc_text(*at);
+    let class = error.class.as_str();
+    let rows = [
+        ("id", id.as_str()),
+        ("import", import),
+        ("run", run),
+        ("stage", stage),
+        ("task", task),
+        ("about", url),
+        ("key", key),
+        ("when", &at),
+        ("class", class),
+        ("code", &error.code),
+        ("reason", &error.message),
+    ];
+    let shown = rows.iter().filter(|(_, value)| !value.is_empty());
+    let rows: Vec<Vec<String>> = shown.map(|(name, value)| vec![(*name).to_owned(), (*value).to_owned()]).collect();
+    for line in terminal::list(&rows) {
+        terminal::say(&line);
+    }
+    let input = serde_json::to_string_pretty(input).map_err(|error| Failure::failed(error.to_string()))?;
+    terminal::say(&format!("\ninput\n{input}"));
+    Ok(Exit::Succeeded)
+}
+
+async fn find(store: &dyn StateStore, id: &str) -> Outcome<DeadLetter> {
+    if let Some(letter) = store.dead_one(id).await? {
+        return Ok(letter);
+    }
+    // ids that begin so are the next ones after it
+    let near = store.dead(None, None, id, 2).await?;
+    let mut near = near.into_iter().filter(|letter| letter.id.starts_with(id));
+    match (near.next(), near.next()) {
+        (Some(letter), None) => Ok(letter),
+        (None, _) => Err(Failure::usage(format!("there is no dead letter `{id}`; `jobpipe dead list` has the ids"))),
+        (Some(_), Some(_)) => Err(Failure::usage(format!("several dead letters begin with `{id}`; give more of it"))),
+    }
+}
+
+fn cut_id(id: &str) -> String {
+    if id.chars().count() <= SHORT { id.to_owned() } else { id.chars().take(SHORT).collect() }
+}
+
+fn json(letter: &DeadLetter) -> Outcome<String> {
+    serde_json::to_string(letter).map_err(|error| Failure::failed(error.to_string()))
+}

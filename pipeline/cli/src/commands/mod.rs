@@ -1,0 +1,14 @@
+//! One file a verb.
+
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod compute_child;
+pub(crate) mod dead;
+pub(crate) mod explain;
+pub(crate) mod failpoints;
+pub(crate) mod init;
+pub(crate) mod run;
+pub(crate) mod runs;
+pub(crate) mod sandbox;
+pub(crate) mod schema;
+pub(crate) mod state;

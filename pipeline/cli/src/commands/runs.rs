@@ -1,0 +1,244 @@
+//! `jobpipe runs list|show|cancel|approve`.
+
+use crate::compose;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::place::{Place, Where};
+use crate::terminal::{self, number, time};
+use crate::watch::summary::{self, End};
+use crate::watch::{Format, words};
+use jobpipe_core::{DocKind, StoreError, utc_text};
+use jobpipe_embedded::EngineLock;
+use jobpipe_engine::admin::{self, Standing};
+use jobpipe_engine::docs::{self, Command, Read, RunDoc, RunState};
+use jobpipe_engine::{Cx, close_cancelled};
+use serde_json::json;
+use std::time::Duration;
+
+/// How long an engine may take to look at a wish.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How often it is looked whether it did.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Runs: what they did, and what may be done to them.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    List(List),
+    Show(Show),
+    /// Cancel an open run. What it has posted stays.
+    Cancel(One),
+    /// Let through what waits for a person: many removals at once, a changed
+    /// definition that touches many posts, a target that pauses.
+    Approve(One),
+}
+
+/// List runs, newest first.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  jobpipe runs list
+  jobpipe runs list --import acme --limit 5 --format json")]
+struct List {
+    /// Of this import only.
+    #[arg(long, value_name = "NAME")]
+    import: Option<String>,
+    /// So many at most.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    limit: usize,
+    /// For people, or one JSON object a line.
+    #[arg(long, value_enum, default_value = "human")]
+    format: Format,
+    #[command(flatten)]
+    place: Where,
+}
+
+/// Show one run: each stage, each target, what waits and why.
+#[derive(Debug, clap::Args)]
+struct Show {
+    /// The run, or an import's name for its newest run.
+    run: String,
+    /// For people, or one JSON object.
+    #[arg(long, value_enum, default_value = "human")]
+    format: Format,
+    #[command(flatten)]
+    place: Where,
+}
+
+#[derive(Debug, clap::Args)]
+struct One {
+    /// The run, or an import's name for its newest run.
+    run: String,
+    #[command(flatten)]
+    place: Where,
+}
+
+pub(crate) async fn run(args: Args) -> Outcome {
+    match args.what {
+        What::List(args) => list(args).await,
+        What::Show(args) => show(args).await,
+        What::Cancel(args) => cancel(args).await,
+        What::Approve(args) => approve(args).await,
+    }
+}
+
+async fn list(args: List) -> Outcome {
+    let cx = compose::reader(&args.place.find()?)?;
+    let runs = admin::runs(&cx, args.import.as_deref(), args.limit).await?;
+    let mut rows = vec![["run", "state", "started", "took", "in", "out", "dead"].map(str::to_owned).to_vec()];
+    for run in &runs {
+        let doc = &run.doc;
+        let id = &doc.open.facts.run;
+        let counts = if doc.state == RunState::Closed { doc.counts.clone() } else { admin::tally(&cx, id).await?.0 };
+        let mut all = jobpipe_core::Counts::default();
+        counts.values().for_each(|counts| all.add(counts));
+        // what goes in at the first stage, what comes out at the last one
+        let end = doc.ended_at.unwrap_or_else(|| cx.now());
+        let took = words::seconds(u64::try_from(end - doc.open.facts.started_at).unwrap_or(0));
+        let started = utc_text(doc.open.facts.started_at / 1_000 * 1_000);
+        if args.format == Format::Json {
+            let line = json!({
+                "run": id, "state": state_word(doc), "started_at": started, "took_s": took,
+                "dead": all.dead, "retried": all.retried, "gone": doc.gone, "stages": counts,
+            });
+            terminal::say(&line.to_string());
+        }
+        let numbers = [all.taken, all.given, all.dead].map(number);
+        rows.push([id.clone(), state_word(doc).to_owned(), started, time(took)].into_iter().chain(numbers).collect());
+    }
+    if args.format == Format::Human {
+        let empty = runs.is_empty();
+        terminal::say(&if empty { "no runs".to_owned() } else { terminal::list(&rows).join("\n") });
+    }
+    Ok(Exit::Succeeded)
+}
+
+/// How a run stands, from its own document alone.
+fn state_word(run: &RunDoc) -> &'static str {
+    match (run.state, run.cancel) {
+        (RunState::Closed, true) => "cancelled",
+        (RunState::Closed, false) => "closed",
+        (_, true) => "cancelling",
+        (RunState::Open, false) => "open",
+        (RunState::Settled, false) => "closing",
+    }
+}
+
+async fn show(args: Show) -> Outcome {
+    let cx = compose::reader(&args.place.find()?)?;
+    let id = named(&cx, &args.run).await?;
+    let summary = admin::summary(&cx, &id).await?;
+    let ended = summary.ended_at.unwrap_or_else(|| cx.now());
+    let took = words::seconds(u64::try_from(ended - summary.started_at).unwrap_or(0));
+    if args.format == Format::Json {
+        let mut json = summary::to_json(&summary, End::of(summary.state), took);
+        if let Some(map) = json.as_object_mut() {
+            let state = if summary.state == Standing::Running { "running" } else { End::of(summary.state).word() };
+            map.insert("state".to_owned(), state.into());
+        }
+        terminal::say(&json.to_string());
+        return Ok(Exit::Succeeded);
+    }
+    let run: Option<Read<RunDoc>> = docs::read(&*cx.store, DocKind::Run, &id).await?;
+    let order = match &run {
+        Some(run) => {
+            let layout = cx.layout(&run.doc.open.definition).await?;
+            layout.working().chain(layout.files()).map(|stage| stage.name.clone()).collect()
+        }
+        None => Vec::new(),
+    };
+    let text = summary::to_text(&summary, End::of(summary.state), took, &order, cx.now());
+    terminal::say(&if summary.state == Standing::Running {
+        text.replacen("interrupted in", "open since", 1)
+    } else {
+        text
+    });
+    for file in summary.files.values() {
+        terminal::say(&format!("file:  {} ({} lines)", file.path, number(file.records)));
+    }
+    Ok(Exit::Succeeded)
+}
+
+/// A run by its id, or the newest one of an import.
+async fn named(cx: &Cx, name: &str) -> Outcome<String> {
+    if name.contains('@') {
+        return Ok(name.to_owned());
+    }
+    let newest = admin::runs(cx, Some(name), 1).await?.into_iter().next();
+    newest.map(|run| run.doc.open.facts.run).ok_or_else(|| {
+        Failure::usage(format!("there is no run of an import `{name}` here; `jobpipe runs list` has them"))
+    })
+}
+
+async fn cancel(args: One) -> Outcome {
+    let place = args.place.find()?;
+    let Some(lock) = role(&place)? else {
+        let cx = compose::reader(&place)?;
+        let run = named(&cx, &args.run).await?;
+        cx.run(&run).await?;
+        ask(&cx, &Command::Cancel { run: run.clone() }).await?;
+        let doc = cx.run(&run).await?.doc;
+        if !doc.cancel {
+            return Err(Failure::usage(format!(
+                "{run} has read its sources to the end and cannot be cancelled any more"
+            )));
+        }
+        terminal::say(&format!("{run} is being cancelled by the engine at work"));
+        return Ok(Exit::Succeeded);
+    };
+    let cx = compose::writer(&place)?;
+    let run = named(&cx, &args.run).await?;
+    admin::cancel(&cx, &run).await?;
+    let closed = close_cancelled(&cx, &run).await?;
+    drop((cx, lock));
+    let word = if closed { "cancelled" } else { "is being cancelled; the next `jobpipe run` ends it" };
+    terminal::say(&format!("{run} {word}; what it has posted stays"));
+    Ok(Exit::Succeeded)
+}
+
+async fn approve(args: One) -> Outcome {
+    let place = args.place.find()?;
+    let Some(lock) = role(&place)? else {
+        let cx = compose::reader(&place)?;
+        let run = named(&cx, &args.run).await?;
+        cx.run(&run).await?;
+        ask(&cx, &Command::Approve { run: run.clone() }).await?;
+        terminal::say(&format!("{run}: the engine at work was asked to go on with what waits"));
+        return Ok(Exit::Succeeded);
+    };
+    let cx = compose::writer(&place)?;
+    let run = named(&cx, &args.run).await?;
+    admin::approve(&cx, &run).await?;
+    drop((cx, lock));
+    terminal::say(&format!("{run}: approved; the next `jobpipe run` of the import does what waited"));
+    Ok(Exit::Succeeded)
+}
+
+/// The engine's role; `None` while another process has it.
+fn role(place: &Place) -> Outcome<Option<EngineLock>> {
+    match EngineLock::acquire(&place.state) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(StoreError::Busy { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Leaves a wish, and waits until the engine has looked at it.
+async fn ask(cx: &Cx, command: &Command) -> Outcome<()> {
+    admin::wish(cx, command).await?;
+    let began = cx.clock.monotonic();
+    loop {
+        let left: Vec<(String, Read<Command>)> = docs::list(&*cx.store, DocKind::Command, "", "", 1_000).await?;
+        if left.iter().all(|(_, wish)| wish.doc != *command) {
+            return Ok(());
+        }
+        if cx.clock.monotonic().saturating_sub(began) > PATIENCE {
+            return Err(Failure::failed("the engine at work has not answered yet; it, or the next one, will do it"));
+        }
+        cx.clock.sleep(TICK).await;
+    }
+}

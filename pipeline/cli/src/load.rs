@@ -1,0 +1,60 @@
+//! An import with its project's settings; what is wrong with them is told at once.
+
+use crate::exit::{Exit, Failure, Outcome};
+use crate::terminal;
+use jobpipe_config::diagnostic::{Style, render_all, to_json};
+use jobpipe_config::settings::{FileReport, Loaded, Lookup, load_project};
+use jobpipe_core::Plan;
+use secrecy::SecretString;
+use std::path::Path;
+
+/// The longest secret that is read from a file, in bytes.
+const LONGEST_SECRET: u64 = 1 << 20;
+
+/// The process's environment, and files.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Process;
+
+impl Lookup for Process {
+    fn variable(&self, name: &str) -> Option<SecretString> {
+        std::env::var(name).ok().map(SecretString::from)
+    }
+
+    fn file(&self, path: &str) -> std::io::Result<SecretString> {
+        if std::fs::metadata(path)?.len() > LONGEST_SECRET {
+            return Err(std::io::Error::other("it is larger than 1 MiB, and so hardly a secret"));
+        }
+        std::fs::read_to_string(path).map(SecretString::from)
+    }
+}
+
+/// Loads an import that is to be run. Warnings are told, errors end the command with status 2.
+pub(crate) fn runnable(import: &Path, environment: Option<&str>) -> Outcome<(Loaded, Plan)> {
+    let loaded = load_project(import, environment, &Process);
+    for report in &loaded.reports {
+        if !report.diagnostics.is_empty() {
+            terminal::complain(&rendered(report));
+        }
+    }
+    if let Some(error) = &loaded.override_error {
+        return Err(Failure::usage(format!("{error} ({})", error.code())));
+    }
+    if loaded.has_errors() {
+        return Err(Failure::told(Exit::Usage));
+    }
+    match loaded.plan.clone() {
+        Some(plan) => Ok((loaded, plan)),
+        None => Err(Failure::told(Exit::Usage)),
+    }
+}
+
+/// What is to be said about a file, for people.
+pub(crate) fn rendered(report: &FileReport) -> String {
+    let style = if terminal::wants_colour() { Style::Colour } else { Style::Plain };
+    render_all(&report.diagnostics, &report.source, style)
+}
+
+/// The same for programs: one object a line.
+pub(crate) fn json_lines(report: &FileReport) -> Vec<String> {
+    report.diagnostics.iter().map(|diagnostic| to_json(diagnostic).to_string()).collect()
+}

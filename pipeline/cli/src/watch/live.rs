@@ -1,0 +1,134 @@
+//! The view of a run on a terminal: a line for each stage and target, drawn anew a few times a second.
+
+use super::progress::{Progress, StageProgress, TargetProgress};
+use crate::terminal::{self, cut, list, number, time};
+use jobpipe_core::Millis;
+use std::time::Duration;
+
+/// Columns used at most; jobpipe asks no terminal for its width.
+const WIDTH: usize = 79;
+
+/// The lines of a run at `now` (since the start) and `wall` (milliseconds since 1970).
+pub(crate) fn lines(progress: &Progress, run: &str, now: Duration, wall: Millis) -> Vec<String> {
+    let mut rows = Vec::new();
+    for stage in &progress.stages {
+        rows.push(stage_row(stage, now));
+    }
+    for (name, target) in &progress.targets {
+        rows.push(target_row(name, target, now, wall));
+    }
+    let state = if progress.closed { "read, targets are being brought in step" } else { "running" };
+    let mut lines = vec![format!("{run}  {state}  {}", time(now.as_secs_f64()))];
+    lines.extend(list(&rows).into_iter().map(|line| format!("  {line}")));
+    if let Some((why, until)) = progress.exports.as_ref().filter(|(_, until)| *until > now) {
+        lines.push(format!("  waiting {}: {why}", time((*until - now).as_secs_f64())));
+    }
+    lines.into_iter().map(|line| cut(&line, WIDTH)).collect()
+}
+
+fn stage_row(stage: &StageProgress, now: Duration) -> Vec<String> {
+    let counts = &stage.counts;
+    let done = if stage.known > counts.taken && !stage.closed {
+        format!("{}/{}", number(counts.taken), number(stage.known))
+    } else {
+        number(counts.taken)
+    };
+    let mut notes = Vec::new();
+    for (count, word) in [(counts.dead, "dead"), (counts.retried, "retried")] {
+        if count > 0 {
+            notes.push(format!("{} {word}", number(count)));
+        }
+    }
+    if stage.closed {
+        notes.push("done".to_owned());
+    } else if let Some(on) = stage.waits_at(now) {
+        notes.push(format!("waits: rate of {on}"));
+    }
+    vec![stage.name.clone(), done, format!("{:.1}/s", stage.rate.now(now)), notes.join(", ")]
+}
+
+fn target_row(name: &str, target: &TargetProgress, now: Duration, wall: Millis) -> Vec<String> {
+    let done = target.created + target.updated + target.deleted;
+    let mut notes = Vec::new();
+    for (count, word) in [(target.created, "new"), (target.updated, "changed"), (target.deleted, "removed")] {
+        if count > 0 {
+            notes.push(format!("{} {word}", number(count)));
+        }
+    }
+    if let Some(why) = &target.paused {
+        notes.push(format!("waits: {why}"));
+    } else if let Some(at) = target.next_at.filter(|at| *at > wall.saturating_add(1_000)) {
+        let left = u64::try_from(at.saturating_sub(wall)).unwrap_or(0);
+        notes.push(format!("waits: its pace, {}", time(super::words::seconds(left))));
+    }
+    vec![name.to_owned(), number(done), format!("{:.1}/s", target.rate.now(now)), notes.join(", ")]
+}
+
+/// What is drawn on the terminal now.
+#[derive(Debug, Default)]
+pub(crate) struct Screen {
+    drawn: usize,
+}
+
+impl Screen {
+    /// Replaces what was drawn.
+    pub(crate) fn draw(&mut self, lines: &[String]) {
+        let mut text = self.clearing();
+        for line in lines {
+            text.push_str(line);
+            text.push('\n');
+        }
+        self.drawn = lines.len();
+        terminal::write(&text);
+    }
+
+    /// A line that stays, above what is drawn.
+    pub(crate) fn keep(&mut self, line: &str) {
+        let text = format!("{}{line}\n", self.clearing());
+        self.drawn = 0;
+        terminal::write(&text);
+    }
+
+    /// Takes away what was drawn.
+    pub(crate) fn clear(&mut self) {
+        let text = self.clearing();
+        self.drawn = 0;
+        terminal::write(&text);
+    }
+
+    fn clearing(&self) -> String {
+        if self.drawn == 0 { String::new() } else { format!("\x1b[{}A\x1b[0J", self.drawn) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jobpipe_core::Counts;
+    use jobpipe_engine::event::Event;
+
+    #[test]
+    fn a_run_is_shown_line_by_line() {
+        let mut progress = Progress::new(["crawl".to_owned(), "transform".to_owned()]);
+        let at = Duration::from_secs;
+        progress.stages[0].known = 525;
+        let counts = Counts { taken: 100, given: 95, dead: 1, retried: 2, ..Counts::default() };
+        let done = Event::TaskDone { run: "acme@1".into(), counts: [("crawl".to_owned(), counts)].into(), children: 0 };
+        progress.take(&done, "acme@1", at(2));
+        let wait =
+            Event::Waiting { run: "acme@1".into(), stage: "crawl".into(), on: "acme.test".into(), for_ms: 9_000 };
+        progress.take(&wait, "acme@1", at(2));
+        let effect =
+            Event::Effect { target: "paris".into(), stage: "facebook".into(), op: "create".into(), key: "k".into() };
+        progress.take(&effect, "acme@1", at(2));
+        if let Some(target) = progress.targets.get_mut("paris") {
+            target.next_at = Some(62_000);
+        }
+        insta::assert_snapshot!(lines(&progress, "acme@1", at(3), 2_000).join("\n"), @r"
+        acme@1  running  3.0 s
+          crawl      100/525  100.0/s  1 dead, 2 retried, waits: rate of acme.test
+          transform  0        0.0/s
+          paris      1        1.0/s    1 new, waits: its pace, 1 min 0 s
+        ");
+    }
+}

@@ -1,0 +1,181 @@
+//! Showing a run to whoever asked for it: a person at a terminal, a pipe, or a program.
+
+pub(crate) mod live;
+pub(crate) mod progress;
+pub(crate) mod summary;
+pub(crate) mod words;
+
+use crate::terminal;
+use jobpipe_core::Clock;
+use jobpipe_engine::event::{Event, Events};
+use live::Screen;
+use progress::Progress;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use words::Words;
+
+/// Events that wait to be shown; when a terminal is slower than the engine the rest is not shown.
+const WAITING: usize = 50_000;
+/// A pipe gets a line of progress so often.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// Who watches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For people: a live view on a terminal, plain lines in a pipe.
+    Human,
+    /// For programs: one JSON object a line.
+    Json,
+}
+
+/// The engine's side of the channel.
+pub(crate) struct Sender(mpsc::Sender<Event>);
+
+impl Events for Sender {
+    fn emit(&self, event: Event) {
+        // losing an event loses nothing else
+        if self.0.try_send(event).is_err() {
+            tracing::debug!("an event is not shown");
+        }
+    }
+}
+
+/// Both sides of the channel.
+pub(crate) fn channel() -> (Arc<Sender>, mpsc::Receiver<Event>) {
+    let (sender, receiver) = mpsc::channel(WAITING);
+    (Arc::new(Sender(sender)), receiver)
+}
+
+enum View {
+    Live(Screen),
+    Lines { told_at: Duration },
+    Json,
+}
+
+/// Shows one run.
+pub(crate) struct Watcher {
+    view: View,
+    words: Words,
+    /// What is known of the run.
+    pub(crate) progress: Progress,
+    run: String,
+    clock: Arc<dyn Clock>,
+    began: Duration,
+}
+
+impl Watcher {
+    /// A watcher of a run whose plan has these stages (exports to targets aside).
+    pub(crate) fn new(format: Format, stages: &[String], clock: Arc<dyn Clock>) -> Self {
+        let view = match format {
+            Format::Json => View::Json,
+            Format::Human if terminal::is_watched() => View::Live(Screen::default()),
+            Format::Human => View::Lines { told_at: Duration::ZERO },
+        };
+        let began = clock.monotonic();
+        let progress = Progress::new(stages.iter().cloned());
+        Self { view, words: Words::default(), progress, run: String::new(), clock, began }
+    }
+
+    /// From now on this run is shown.
+    pub(crate) fn watch(&mut self, run: &str) {
+        run.clone_into(&mut self.run);
+    }
+
+    /// Time since the watcher was made.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.clock.monotonic().saturating_sub(self.began)
+    }
+
+    /// Shows an event of the run.
+    pub(crate) fn event(&mut self, event: &Event) {
+        let now = self.elapsed();
+        if !self.progress.take(event, &self.run, now) {
+            return;
+        }
+        log(event);
+        if matches!(self.view, View::Json) {
+            match serde_json::to_string(event) {
+                Ok(line) => terminal::say(&line),
+                Err(error) => tracing::error!(%error, "an event is not JSON"),
+            }
+            return;
+        }
+        if let Some(text) = self.words.tell(event) {
+            self.line(&text);
+        }
+        if let (View::Lines { .. }, Event::StageClosed { stage, .. }) = (&self.view, event)
+            && let Some(stage) = self.progress.stage(stage)
+        {
+            let line = format!("done:  {}: {}", stage.name, words::counts(&stage.counts));
+            terminal::say(&line);
+        }
+    }
+
+    /// Says something that no event says.
+    pub(crate) fn note(&mut self, text: &str) {
+        if matches!(self.view, View::Json) {
+            let event = Event::Notice { message: text.to_owned() };
+            if let Ok(line) = serde_json::to_string(&event) {
+                terminal::say(&line);
+            }
+            return;
+        }
+        self.line(text);
+    }
+
+    fn line(&mut self, text: &str) {
+        match &mut self.view {
+            View::Live(screen) => screen.keep(text),
+            View::Lines { .. } | View::Json => terminal::say(text),
+        }
+    }
+
+    /// Shows how things stand; called a few times a second.
+    pub(crate) fn tick(&mut self) {
+        let now = self.elapsed();
+        match &mut self.view {
+            View::Live(screen) => {
+                screen.draw(&live::lines(&self.progress, &self.run, now, self.clock.now()));
+            }
+            View::Lines { told_at } if now.saturating_sub(*told_at) >= EVERY => {
+                *told_at = now;
+                for line in live::lines(&self.progress, &self.run, now, self.clock.now()) {
+                    terminal::say(&line);
+                }
+            }
+            View::Lines { .. } | View::Json => {}
+        }
+    }
+
+    /// Takes the live view away: what follows is the summary.
+    pub(crate) fn end(&mut self) {
+        if let View::Live(screen) = &mut self.view {
+            screen.clear();
+        }
+    }
+
+    /// Whether a program reads.
+    pub(crate) fn is_json(&self) -> bool {
+        matches!(self.view, View::Json)
+    }
+}
+
+/// The log keeps what may be asked for later, without the many events of a run that goes well.
+fn log(event: &Event) {
+    match event {
+        Event::Dead { run, stage, url, code, message, .. } => {
+            tracing::warn!(run, stage, url, code, "dead: {message}");
+        }
+        Event::Retry { run, stage, url, code, message, in_ms } => {
+            tracing::info!(run, stage, url, code, in_ms, "retry: {message}");
+        }
+        Event::TargetPaused { target, message } => tracing::warn!(target_name = target, "waits: {message}"),
+        Event::Notice { message } => tracing::warn!("{message}"),
+        Event::RunStarted { run, resumed } => tracing::info!(run, resumed, "run started"),
+        Event::StageClosed { run, stage } => tracing::info!(run, stage, "stage closed"),
+        Event::FileWritten { run, path, records, .. } => tracing::info!(run, path, records, "file written"),
+        Event::RunClosed { run } => tracing::info!(run, "run closed"),
+        Event::TaskDone { .. } | Event::Waiting { .. } | Event::Effect { .. } => {}
+    }
+}

@@ -1,0 +1,217 @@
+//! What is known of a run from its events: pure, so that every view of it can be tested.
+
+use jobpipe_core::{Counts, Millis};
+use jobpipe_engine::event::Event;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+/// Rates are measured over so long.
+const WINDOW: Duration = Duration::from_secs(5);
+
+/// A run as it goes.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// Stages in the order of the plan.
+    pub(crate) stages: Vec<StageProgress>,
+    /// Targets by name.
+    pub(crate) targets: BTreeMap<String, TargetProgress>,
+    /// What the exports to targets were told to wait for, and until when.
+    pub(crate) exports: Option<(String, Duration)>,
+    /// The run is closed.
+    pub(crate) closed: bool,
+}
+
+/// One stage.
+#[derive(Debug, Default)]
+pub(crate) struct StageProgress {
+    pub(crate) name: String,
+    pub(crate) counts: Counts,
+    /// How much there is to do, as far as known: requests found.
+    pub(crate) known: u64,
+    pub(crate) closed: bool,
+    pub(crate) rate: Rate,
+    /// On which limit it waits, and until when.
+    pub(crate) waits: Option<(String, Duration)>,
+}
+
+/// One target.
+#[derive(Debug, Default)]
+pub(crate) struct TargetProgress {
+    pub(crate) created: u64,
+    pub(crate) updated: u64,
+    pub(crate) deleted: u64,
+    pub(crate) rate: Rate,
+    /// When it is due again, milliseconds since 1970; as read from the store.
+    pub(crate) next_at: Option<Millis>,
+    pub(crate) paused: Option<String>,
+}
+
+/// How many a second, over the last seconds.
+#[derive(Debug, Default)]
+pub(crate) struct Rate {
+    done: VecDeque<(Duration, u64)>,
+}
+
+impl Rate {
+    fn add(&mut self, now: Duration, count: u64) {
+        self.forget(now);
+        if count > 0 {
+            self.done.push_back((now, count));
+        }
+    }
+
+    fn forget(&mut self, now: Duration) {
+        while self.done.front().is_some_and(|(at, _)| *at + WINDOW < now) {
+            self.done.pop_front();
+        }
+    }
+
+    /// A second.
+    pub(crate) fn now(&self, now: Duration) -> f64 {
+        let recent = self.done.iter().filter(|(at, _)| *at + WINDOW >= now);
+        let (mut count, mut first) = (0_u64, now);
+        for (at, done) in recent {
+            count += done;
+            first = first.min(*at);
+        }
+        let span = (now - first).max(Duration::from_secs(1));
+        #[expect(clippy::cast_precision_loss, reason = "for people")]
+        let count = count as f64;
+        count / span.as_secs_f64()
+    }
+}
+
+impl StageProgress {
+    /// On what it waits at `now`.
+    pub(crate) fn waits_at(&self, now: Duration) -> Option<&str> {
+        self.waits.as_ref().filter(|(_, until)| *until > now).map(|(on, _)| on.as_str())
+    }
+}
+
+impl Progress {
+    /// A run whose plan has these stages.
+    pub(crate) fn new(stages: impl IntoIterator<Item = String>) -> Self {
+        let stages = stages.into_iter().map(|name| StageProgress { name, ..StageProgress::default() }).collect();
+        Self { stages, ..Self::default() }
+    }
+
+    /// Takes an event of this run at `now`; false when it is another run's.
+    pub(crate) fn take(&mut self, event: &Event, run: &str, now: Duration) -> bool {
+        if event_run(event).is_some_and(|of| of != run) {
+            return false;
+        }
+        match event {
+            Event::TaskDone { counts, .. } => {
+                for (name, counts) in counts {
+                    let Some(stage) = self.stage(name) else { continue };
+                    stage.counts.add(counts);
+                    stage.rate.add(now, counts.taken);
+                    stage.waits = None;
+                }
+            }
+            Event::Waiting { stage, on, for_ms, .. } => {
+                let waits = Some((on.clone(), now + Duration::from_millis(*for_ms)));
+                match self.stage(stage) {
+                    Some(stage) => stage.waits = waits,
+                    None => self.exports = waits,
+                }
+            }
+            Event::StageClosed { stage, .. } => {
+                if let Some(stage) = self.stage(stage) {
+                    stage.closed = true;
+                }
+            }
+            Event::FileWritten { stage, .. } => {
+                if let Some(stage) = self.stage(stage) {
+                    stage.closed = true;
+                }
+            }
+            Event::Effect { target, op, .. } => {
+                let target = self.target(target);
+                match op.as_str() {
+                    "create" => target.created += 1,
+                    "update" => target.updated += 1,
+                    _ => target.deleted += 1,
+                }
+                target.rate.add(now, 1);
+                target.paused = None;
+            }
+            Event::TargetPaused { target, message } => self.target(target).paused = Some(message.clone()),
+            Event::RunClosed { .. } => self.closed = true,
+            Event::RunStarted { .. } | Event::Retry { .. } | Event::Dead { .. } | Event::Notice { .. } => {}
+        }
+        true
+    }
+
+    /// The stage of that name.
+    pub(crate) fn stage(&mut self, name: &str) -> Option<&mut StageProgress> {
+        self.stages.iter_mut().find(|stage| stage.name == name)
+    }
+
+    fn target(&mut self, name: &str) -> &mut TargetProgress {
+        self.targets.entry(name.to_owned()).or_default()
+    }
+}
+
+/// The run that an event is about; `None` for one about a target or about everything.
+fn event_run(event: &Event) -> Option<&str> {
+    match event {
+        Event::RunStarted { run, .. }
+        | Event::TaskDone { run, .. }
+        | Event::Retry { run, .. }
+        | Event::Waiting { run, .. }
+        | Event::Dead { run, .. }
+        | Event::StageClosed { run, .. }
+        | Event::FileWritten { run, .. }
+        | Event::RunClosed { run } => Some(run),
+        Event::Effect { .. } | Event::TargetPaused { .. } | Event::Notice { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn done(run: &str, taken: u64) -> Event {
+        let counts = Counts { taken, given: taken, ..Counts::default() };
+        Event::TaskDone { run: run.into(), counts: [("crawl".to_owned(), counts)].into(), children: 0 }
+    }
+
+    #[test]
+    fn a_run_counts_its_own_events() {
+        let mut progress = Progress::new(["crawl".to_owned()]);
+        let at = Duration::from_secs;
+        assert!(progress.take(&done("a@1", 3), "a@1", at(1)));
+        assert!(!progress.take(&done("a@2", 5), "a@1", at(1)), "another run's");
+        assert!(progress.take(&done("a@1", 7), "a@1", at(2)));
+        let stage = &progress.stages[0];
+        assert_eq!(stage.counts.taken, 10);
+        assert!((stage.rate.now(at(3)) - 5.0).abs() < 1e-9, "10 in two seconds");
+        assert!(stage.rate.now(at(60)) < 1e-9, "long ago");
+    }
+
+    #[test]
+    fn a_wait_ends_with_its_time_or_with_work() {
+        let mut progress = Progress::new(["crawl".to_owned()]);
+        let wait = Event::Waiting { run: "a@1".into(), stage: "crawl".into(), on: "acme.test".into(), for_ms: 500 };
+        let at = Duration::from_millis;
+        progress.take(&wait, "a@1", at(0));
+        assert_eq!(progress.stages[0].waits_at(at(400)), Some("acme.test"));
+        assert_eq!(progress.stages[0].waits_at(at(600)), None);
+        progress.take(&wait, "a@1", at(1_000));
+        progress.take(&done("a@1", 1), "a@1", at(1_100));
+        assert_eq!(progress.stages[0].waits_at(at(1_200)), None);
+    }
+
+    #[test]
+    fn effects_count_by_target() {
+        let mut progress = Progress::new([]);
+        for op in ["create", "create", "update", "delete"] {
+            let event =
+                Event::Effect { target: "paris".into(), stage: "facebook".into(), op: op.into(), key: "k".into() };
+            progress.take(&event, "a@1", Duration::ZERO);
+        }
+        let target = &progress.targets["paris"];
+        assert_eq!((target.created, target.updated, target.deleted), (2, 1, 1));
+    }
+}

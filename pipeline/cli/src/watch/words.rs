@@ -1,0 +1,124 @@
+//! What is told to people of an event, and how often: the same trouble a thousand times is told a few times.
+
+use crate::terminal::{number, time};
+use jobpipe_core::Counts;
+use jobpipe_engine::event::Event;
+use std::collections::BTreeMap;
+
+/// Times that one kind of trouble of one stage is told.
+const TOLD: u32 = 5;
+/// Kinds that are remembered.
+const KINDS: usize = 1_000;
+
+/// What was told already.
+#[derive(Debug, Default)]
+pub(crate) struct Words {
+    told: BTreeMap<(String, String), u32>,
+    paused: BTreeMap<String, String>,
+}
+
+impl Words {
+    /// The sentence for an event, unless it is not worth one (any more).
+    pub(crate) fn tell(&mut self, event: &Event) -> Option<String> {
+        match event {
+            Event::Dead { stage, url, code, message, .. } => {
+                let times = self.count(stage, code)?;
+                let place =
+                    if url.is_empty() || message.contains(url.as_str()) { String::new() } else { format!(" {url}:") };
+                let more = if times == TOLD {
+                    "\n       more of this kind are only counted; see `jobpipe dead list`"
+                } else {
+                    ""
+                };
+                Some(format!("dead:  {stage}:{place} {message} ({code}){more}"))
+            }
+            Event::Retry { stage, code, message, in_ms, .. } => {
+                // one of a kind: what is tried again is no trouble yet
+                (self.count(&format!("retry {stage}"), code)? == 1)
+                    .then(|| format!("retry: {stage}: {message} ({code}); tried again in {}", time(seconds(*in_ms))))
+            }
+            Event::FileWritten { path, records, .. } => Some(format!("file:  {path}, {} records", number(*records))),
+            Event::TargetPaused { target, message } => {
+                let known = self.paused.insert(target.clone(), message.clone());
+                (known.as_ref() != Some(message)).then(|| format!("waits: {target}: {message}"))
+            }
+            Event::Notice { message } => Some(format!("note:  {message}")),
+            Event::RunStarted { .. }
+            | Event::TaskDone { .. }
+            | Event::Waiting { .. }
+            | Event::StageClosed { .. }
+            | Event::Effect { .. }
+            | Event::RunClosed { .. } => None,
+        }
+    }
+
+    /// How often this kind was met, this time included; `None` when it is not told any more.
+    fn count(&mut self, stage: &str, code: &str) -> Option<u32> {
+        let kind = (stage.to_owned(), code.to_owned());
+        if self.told.len() >= KINDS && !self.told.contains_key(&kind) {
+            return None;
+        }
+        let times = self.told.entry(kind).or_default();
+        *times = times.saturating_add(1);
+        (*times <= TOLD).then_some(*times)
+    }
+}
+
+/// Milliseconds as seconds.
+pub(crate) fn seconds(ms: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "for people")]
+    let ms = ms as f64;
+    ms / 1_000.0
+}
+
+/// What a stage did, in a line: `525 in, 500 out, 2 dead`.
+pub(crate) fn counts(counts: &Counts) -> String {
+    let mut parts = vec![format!("{} in", number(counts.taken)), format!("{} out", number(counts.given))];
+    for (count, word) in [(counts.withdrawn, "withdrawn"), (counts.dead, "dead"), (counts.retried, "retried")] {
+        if count > 0 {
+            parts.push(format!("{} {word}", number(count)));
+        }
+    }
+    parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jobpipe_core::ErrorClass;
+
+    fn dead(message: &str) -> Event {
+        Event::Dead {
+            run: "a@1".into(),
+            stage: "crawl".into(),
+            url: "http://acme.test/1".into(),
+            class: ErrorClass::Missing,
+            code: "JP101".into(),
+            message: message.into(),
+        }
+    }
+
+    #[test]
+    fn the_same_trouble_is_told_a_few_times() {
+        let mut words = Words::default();
+        let told: Vec<String> = (0..100).filter_map(|_| words.tell(&dead("it is not there"))).collect();
+        assert_eq!(told.len(), 5);
+        assert_eq!(told[0], "dead:  crawl: http://acme.test/1: it is not there (JP101)");
+        assert!(told[4].ends_with("see `jobpipe dead list`"));
+    }
+
+    #[test]
+    fn a_url_is_named_once() {
+        let told = Words::default().tell(&dead("http://acme.test/1 is not there")).unwrap();
+        assert_eq!(told, "dead:  crawl: http://acme.test/1 is not there (JP101)");
+    }
+
+    #[test]
+    fn a_pause_is_told_when_its_reason_changes() {
+        let mut words = Words::default();
+        let pause = |message: &str| Event::TargetPaused { target: "paris".into(), message: message.into() };
+        assert!(words.tell(&pause("a")).is_some());
+        assert!(words.tell(&pause("a")).is_none());
+        assert_eq!(words.tell(&pause("b")).unwrap(), "waits: paris: b");
+    }
+}

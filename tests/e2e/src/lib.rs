@@ -1,1 +1,0 @@
-//! jobpipe-e2e
