@@ -10,7 +10,7 @@ use super::budget::Allowance;
 use super::definition::Definition;
 use super::location::Location;
 use super::since::raise;
-use crate::failure::{dead_letter, eval_failed};
+use crate::failure::dead_letter;
 
 /// One answer that came, with what is known of its request.
 pub(super) struct Come<'a> {
@@ -27,6 +27,8 @@ pub(super) struct Come<'a> {
 pub(super) struct Ground<'a> {
     pub(super) stage: &'a str,
     pub(super) definition: &'a Definition,
+    /// Whether it begins the DAG, and so has one first page.
+    pub(super) starts: bool,
     pub(super) vars: &'a Vars,
     pub(super) allowance: Allowance,
 }
@@ -59,9 +61,16 @@ impl Found {
 }
 
 impl Ground<'_> {
-    /// The source was not wholly listed.
+    /// The source was not wholly listed. Texts are few: a run keeps each of them.
     pub(super) fn not_listed(&self, what: String, not_clean: bool) -> Reason {
         Reason { stage: self.stage.to_owned(), what, not_exhaustive: true, not_clean }
+    }
+
+    /// The same for one page: with its URL and `detail` where there is only one such page, the first of the crawl.
+    pub(super) fn page_not_listed(&self, come: &Come<'_>, what: &str, detail: &str, not_clean: bool) -> Reason {
+        let first = self.starts && come.ask.page == 1;
+        let what = if first { format!("{}: {what}{detail}", come.request.url) } else { format!("a page: {what}") };
+        self.not_listed(what, not_clean)
     }
 
     /// A record of an answer. It keeps the key of the record that led to it, if it is that record's only one.
@@ -85,7 +94,8 @@ impl Ground<'_> {
             Ok(Some(value)) => raise(&mut found.cursor, value),
             Ok(None) => {}
             Err(error) => {
-                let what = eval_failed(&format!("{}: `since`", come.request.url), &error).message;
+                tracing::debug!(stage = self.stage, url = come.request.url, %error, "a record without a `since` value");
+                let what = format!("`since` cannot be read from some records: `{}` fails", since.source());
                 found.reasons.push(Reason {
                     stage: self.stage.to_owned(),
                     what,

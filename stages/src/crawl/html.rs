@@ -47,8 +47,8 @@ fn links(
     if matches == 0 {
         missing(ground, come, page, css, found);
     } else if details.is_empty() {
-        let what = format!("{}: no match of `{}` has a link in `{attribute}`", come.request.url, css.text);
-        found.reasons.push(ground.not_listed(what, true));
+        let what = format!("no match of `{}` has a link in `{attribute}`", css.text);
+        found.reasons.push(ground.page_not_listed(come, &what, "", true));
     }
     let next = next_page(ground, finding, come, page, found);
     let take = ground.list_on(come, details.len(), next, found);
@@ -130,8 +130,8 @@ fn next_page(
     let link = element.attr("href").or_else(inside);
     let to = link.and_then(|link| located(page, come, link));
     if to.is_none() {
-        let what = format!("{}: `{}` is there, but it is no link to a next page", come.request.url, css.text);
-        found.reasons.push(ground.not_listed(what, true));
+        let what = format!("`{}` is there, but it is no link to a next page", css.text);
+        found.reasons.push(ground.page_not_listed(come, &what, "", true));
     }
     to
 }
@@ -143,19 +143,14 @@ fn located(page: &Page, come: &Come<'_>, link: &str) -> Option<Location> {
     }
 }
 
-/// The selector matched nothing on the first page: the page may have changed, so nothing on it is missing.
+/// The selector matches nothing: the page may have changed, or came empty by mistake (a later one too: the chain ends
+/// there, and what it would have led to is not seen). So nothing is missing.
 fn missing(ground: &Ground<'_>, come: &Come<'_>, page: &Page, css: &Css, found: &mut Found) {
-    if come.ask.page > 1 {
-        return;
-    }
     let nearest = match nearest_match(page, &css.text) {
-        Some((selector, 1)) => format!("nearest: `{selector}`, once"),
-        Some((selector, count)) => format!("nearest: `{selector}`, {count} times"),
-        None => "nothing near it does either".to_owned(),
+        Some((selector, 1)) => format!(" (nearest: `{selector}`, once); has the page changed?"),
+        Some((selector, count)) => format!(" (nearest: `{selector}`, {count} times); has the page changed?"),
+        None => "; has the page changed?".to_owned(),
     };
-    let what = format!(
-        "{}: `{}` matches nothing ({nearest}); has the page changed? Nothing is taken for gone",
-        come.request.url, css.text
-    );
-    found.reasons.push(ground.not_listed(what, false));
+    let what = format!("`{}` matches nothing, so nothing is taken for gone", css.text);
+    found.reasons.push(ground.page_not_listed(come, &what, &nearest, false));
 }

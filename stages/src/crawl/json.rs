@@ -25,9 +25,9 @@ pub(super) fn read(ground: &Ground<'_>, finding: &JsonFinding, come: &Come<'_>) 
             other => vec![other],
         }),
     };
-    if items.is_none() && come.ask.page == 1 {
-        let what = format!("{url}: `items` finds no list in the answer; has it changed? Nothing is taken for gone");
-        found.reasons.push(ground.not_listed(what, false));
+    if items.is_none() {
+        let what = "`items` finds no list in the answer, so nothing is taken for gone";
+        found.reasons.push(ground.page_not_listed(come, what, "; has the answer changed?", false));
     }
     let items = items.unwrap_or_default();
     let alone = items.len() == 1 && finding.next.is_none();
@@ -101,15 +101,15 @@ fn next_page(
         Json::String(text) if text.trim().is_empty() => return Ok(None),
         Json::String(text) => text,
         other => {
-            let what = format!("{url}: `pages` gives {}, not the URL of the next page", kind(other));
-            found.reasons.push(ground.not_listed(what, true));
+            let what = format!("`pages` gives {}, not the URL of the next page", kind(other));
+            found.reasons.push(ground.page_not_listed(come, &what, "", true));
             return Ok(None);
         }
     };
     let next = come.ask.to.follow(come.url.as_ref(), text);
     if next.is_none() {
-        let what = format!("{url}: `pages` gives text that is no URL of a next page");
-        found.reasons.push(ground.not_listed(what, true));
+        let what = "`pages` gives text that is no URL of a next page";
+        found.reasons.push(ground.page_not_listed(come, what, "", true));
     }
     Ok(next)
 }

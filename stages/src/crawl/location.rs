@@ -1,6 +1,6 @@
 //! Where a request goes: a URL or a file.
 
-use jobpipe_connectors::http::{HttpClient, shown_url};
+use jobpipe_connectors::http::{HttpClient, shown_url, shown_url_text};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -15,10 +15,16 @@ pub(super) enum Location {
 }
 
 impl Location {
-    /// Reads the text of a URL. What a record or an answer says is never a path: it could be any file of the project.
-    pub(super) fn web(text: &str) -> Result<Self, String> {
-        let shown = || jobpipe_connectors::http::shown_url_text(text);
-        match Url::parse(text.trim()) {
+    /// Reads the text of a URL; one that begins with `/` is of the host of `base`. What a record or an answer says is
+    /// never a path of a file: it could be any file of the project.
+    pub(super) fn web(text: &str, base: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let shown = || shown_url_text(text);
+        let parsed = match Url::parse(base) {
+            Ok(base) if text.starts_with('/') => base.join(text),
+            _ => Url::parse(text),
+        };
+        match parsed {
             Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(Self::from_url(url)),
             Ok(_) => Err(format!("`{}` is neither http nor https", shown())),
             Err(error) => Err(format!("`{}` is not a URL ({error})", shown())),
@@ -39,7 +45,7 @@ impl Location {
                 let url = base.join(link).ok()?;
                 matches!(url.scheme(), "http" | "https").then(|| Self::from_url(url))
             }
-            (None, Self::File(_)) if link.contains(':') => Self::web(link).ok(),
+            (None, Self::File(_)) if link.contains(':') => Self::web(link, "").ok(),
             (None, Self::File(path)) => {
                 let file = link.split(['#', '?']).next().unwrap_or_default();
                 let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -84,13 +90,17 @@ mod tests {
 
     #[test]
     fn links_of_the_web_stay_on_the_web() {
-        let page = Location::web("https://x.test/jobs/list?p=1#top").unwrap();
+        let page = Location::web("https://x.test/jobs/list?p=1#top", "").unwrap();
         let follow = |link: &str| page.follow(None, link).map(|found| found.shown());
         assert_eq!(follow("?p=2#x"), Some("https://x.test/jobs/list?p=2".to_owned()));
         assert_eq!(follow("//y.test/a"), Some("https://y.test/a".to_owned()));
         assert_eq!(follow("file:///etc/passwd"), None);
         assert_eq!(follow("mailto:a@b.test"), None);
-        assert!(Location::web("./secrets.json").is_err() && Location::web("file:///a").is_err());
+        for text in ["./secrets.json", "file:///a", "/etc/passwd"] {
+            assert!(Location::web(text, "./list.json").is_err(), "{text}");
+        }
+        let found = Location::web("/job/7", "https://x.test/jobs?page=2").map(|found| found.shown());
+        assert_eq!(found, Ok("https://x.test/job/7".to_owned()));
     }
 
     #[test]

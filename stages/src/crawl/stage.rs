@@ -54,14 +54,14 @@ impl CrawlStage {
         run_vars(facts, self.tools.env.as_deref()).with("since", since)
     }
 
-    /// The request that begins the crawl, or the one that a record leads to.
-    fn request(&self, record: &Json, vars: &Vars) -> Result<Ask, TaskError> {
+    /// The request that begins the crawl, or the one that a record leads to. `base` = where the record came from.
+    fn request(&self, record: &Json, base: &str, vars: &Vars) -> Result<Ask, TaskError> {
         let subject = Subject::new(record);
         let failed = |what: &str| {
             let what = format!("stage `{}`, `{what}`", self.name);
             move |error: jobpipe_expr::EvalError| eval_failed(&what, &error)
         };
-        let mut to = self.location(&subject, vars)?;
+        let mut to = self.location(&subject, vars, base)?;
         if let Location::Url(url) = &mut to {
             self.add_query(url, &subject, vars)?;
         }
@@ -72,14 +72,16 @@ impl CrawlStage {
         Ok(ask)
     }
 
-    fn location(&self, subject: &Subject<'_>, vars: &Vars) -> Result<Location, TaskError> {
+    fn location(&self, subject: &Subject<'_>, vars: &Vars, base: &str) -> Result<Location, TaskError> {
         let source = &self.definition.source;
         let named = format!("stage `{}`: `{}`", self.name, source.source());
         let address = |why: &str| permanent(code::ADDRESS, format!("{named} {why}"));
         match source.eval(subject, vars).map_err(|error| eval_failed(&named, &error))? {
             Some(Json::String(text)) if text.trim().is_empty() => Err(address("is empty: there is nothing to ask for")),
             Some(Json::String(text)) if source.place() == Place::Path => Ok(Location::File(text)),
-            Some(Json::String(text)) => Location::web(&text).map_err(|why| address(&format!("gives no URL: {why}"))),
+            Some(Json::String(text)) => {
+                Location::web(&text, base).map_err(|why| address(&format!("gives no URL: {why}")))
+            }
             None | Some(Json::Null) => Err(address("gives nothing: there is nothing to ask for")),
             Some(_) => Err(address("gives something that is not text, and so no URL")),
         }
@@ -123,7 +125,7 @@ impl CrawlStage {
                 continue;
             }
             outcome.taken += 1;
-            match self.request(&record.body, &vars) {
+            match self.request(&record.body, &record.origin.url, &vars) {
                 Ok(ask) => {
                     let fields = match record.body {
                         Json::Object(fields) => fields,
@@ -157,6 +159,7 @@ impl CrawlStage {
         let ground = Ground {
             stage: &self.name,
             definition: &self.definition,
+            starts: self.starts,
             vars: &vars,
             allowance: Allowance::new(self.budget, facts),
         };
@@ -207,7 +210,7 @@ impl Stage for CrawlStage {
         if !self.starts {
             return Ok(Vec::new());
         }
-        let ask = self.request(&Json::Object(Map::new()), &self.vars(facts))?;
+        let ask = self.request(&Json::Object(Map::new()), "", &self.vars(facts))?;
         Ok(vec![ask.request(self.definition.method(), true)])
     }
 

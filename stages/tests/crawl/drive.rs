@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -81,16 +82,23 @@ pub(crate) struct Crawl {
 
 impl Crawl {
     /// `import` is the text below `name:`. The servers may be asked, and files below `folder`.
-    pub(crate) fn new(import: &str, sites: &[&Site], folder: &std::path::Path) -> Self {
+    pub(crate) fn new(import: &str, sites: &[&Site], folder: &Path) -> Self {
+        let open: Vec<SocketAddr> = sites.iter().map(|site| site.address).collect();
+        Self::with(import, &open, BTreeMap::new(), folder)
+    }
+
+    /// The same with addresses that may be asked and names that lead to fixed ones.
+    pub(crate) fn with(import: &str, open: &[SocketAddr], hosts: BTreeMap<String, SocketAddr>, folder: &Path) -> Self {
         let import = format!("name: t\n{import}");
         let checked = jobpipe_config::check(&import, "t.yml");
         let plan = checked.plan.unwrap_or_else(|| panic!("{import}\n{:#?}", checked.diagnostics));
         let mut settings = Settings::default();
         settings.defaults.rate = "unlimited".parse().unwrap();
-        settings.allow_private = sites.iter().map(|site| site.address.to_string().parse().unwrap()).collect();
+        settings.allow_private = open.iter().map(|address| address.to_string().parse().unwrap()).collect();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let limiter = Arc::new(LocalLimiter::new(clock.clone()));
-        let http = HttpClient::new(HttpSettings::from_settings(&settings), limiter, clock.clone()).unwrap();
+        let asking = HttpSettings { hosts, ..HttpSettings::from_settings(&settings) };
+        let http = HttpClient::new(asking, limiter, clock.clone()).unwrap();
         let tools = CrawlTools {
             http: Arc::new(http),
             files: FileRoots::new(folder.to_owned(), Vec::new(), 1 << 20),

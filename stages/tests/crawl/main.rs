@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what serves a test may fail it")]
 
 mod apis;
+mod career;
 mod drive;
 mod failures;
 mod files;

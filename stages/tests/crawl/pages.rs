@@ -106,7 +106,11 @@ async fn a_changed_page_is_told_with_the_nearest_match() {
         let outcome = Crawl::new(&import, &[&site], here()).run().await;
         let [reason] = outcome.reasons.as_slice() else { panic!("{:?}", outcome.reasons) };
         assert!(reason.not_exhaustive && !reason.not_clean);
-        assert!(reason.what.contains(&format!("`{selector}` matches nothing (nearest: `")), "{}", reason.what);
+        assert!(
+            reason.what.contains(&format!("`{selector}` matches nothing, so nothing is taken for gone (nearest: `")),
+            "{}",
+            reason.what
+        );
         assert!(reason.what.contains(&site.url("/jobs/1")), "{}", reason.what);
         assert!(outcome.records.is_empty() && outcome.failed.is_empty());
     }
@@ -123,4 +127,16 @@ async fn an_expression_of_extract_that_fails_is_told_with_its_page() {
         "{}",
         error.message
     );
+}
+
+#[tokio::test]
+async fn a_page_that_lies_about_its_charset_is_read() {
+    let (latin, _, _) = encoding_rs::WINDOWS_1252.encode("<h1>Infirmier diplômé d'État à l'hôpital de Besançon</h1>");
+    let latin = latin.into_owned();
+    let page = get(move || async move { ([("content-type", "text/html; charset=utf-8")], latin) });
+    let site = Site::serve(Router::new().route("/", page)).await;
+    let outcome = Crawl::new(&format!("crawl:\n  html: {}\n  extract: {{ t: h1 }}\n", site.url("/")), &[&site], here())
+        .run()
+        .await;
+    assert_eq!(bodies(&outcome), [json!({"t": "Infirmier diplômé d'État à l'hôpital de Besançon"}).to_string()]);
 }

@@ -82,6 +82,7 @@ async fn records_that_lead_nowhere_are_dead_and_their_posts_stay() {
         json!({}),
         json!({"url": ""}),
         json!({"url": 7}),
+        json!({"url": "secrets.json"}),
         json!({"url": "./secrets.json"}),
         json!({"url": "file:///etc/passwd"}),
         json!({"url": "javascript:alert(1)"}),
