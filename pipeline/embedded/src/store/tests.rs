@@ -207,3 +207,19 @@ async fn a_write_goes_on_when_its_caller_has_gone() {
     store.doc_insert(DocKind::Run, "next", doc(2)).await.unwrap();
     assert!(store.doc(DocKind::Run, "run 1").await.unwrap().is_some(), "the port says: repeat what was not answered");
 }
+
+/// No kill of a process can show what only a power cut does.
+#[tokio::test]
+async fn every_commit_reaches_the_disk() {
+    let (_folder, store) = store();
+    let settings = store
+        .write(|conn| {
+            let text =
+                |name: &str| conn.query_row(&format!("SELECT * FROM pragma_{name}"), [], |row| row.get::<_, String>(0));
+            let number = |name: &str| conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+            Ok((text("journal_mode")?, number("synchronous")?, number("fullfsync")?, number("checkpoint_fullfsync")?))
+        })
+        .await
+        .unwrap();
+    assert_eq!(settings, ("wal".to_owned(), 2, 1, 1), "2 is FULL");
+}
