@@ -20,6 +20,8 @@ pub(crate) mod code {
     pub(crate) const TIME: &str = "JP145";
     /// What the store kept of a request cannot be read.
     pub(crate) const REQUEST: &str = "JP146";
+    /// An answer gives more than fits into memory.
+    pub(crate) const TOO_MUCH: &str = "JP147";
     /// A record has no key.
     pub(crate) const KEY: &str = "JP150";
     /// A required field is empty.

@@ -10,7 +10,7 @@ use super::budget::Allowance;
 use super::definition::Definition;
 use super::location::Location;
 use super::since::raise;
-use crate::failure::dead_letter;
+use crate::failure::{code, dead_letter, permanent};
 
 /// One answer that came, with what is known of its request.
 pub(super) struct Come<'a> {
@@ -41,9 +41,29 @@ pub(super) struct Found {
     pub(super) dead: Vec<DeadLetter>,
     pub(super) reasons: Vec<Reason>,
     pub(super) cursor: Option<Json>,
+    /// Bytes of text in the records.
+    pub(super) bytes: usize,
 }
 
+/// Bytes of text in the records of one answer: an item inside an item, or a large record carried along to each of many,
+/// makes far more of them than came.
+const MOST_BYTES: usize = 64 << 20;
+
 impl Found {
+    /// Adds a record, or says that the answer gives too much.
+    pub(super) fn push(&mut self, record: Record) -> Result<(), TaskError> {
+        self.bytes = self.bytes.saturating_add(text_size(&record.body));
+        if self.bytes > MOST_BYTES {
+            let message = format!(
+                "{}: gives more than 64 MiB of records: ask for smaller pages, or extract less",
+                record.origin.url
+            );
+            return Err(permanent(code::TOO_MUCH, message));
+        }
+        self.records.push(record);
+        Ok(())
+    }
+
     /// Adds it to the outcome of the task.
     pub(super) fn merge(self, outcome: &mut Outcome) {
         outcome.records.extend(self.records);
@@ -130,5 +150,15 @@ impl Ground<'_> {
             found.follow.push(self.next_page(come, next, cut.take));
         }
         cut.take
+    }
+}
+
+/// Bytes of the text of a value, names of fields included.
+fn text_size(value: &Json) -> usize {
+    match value {
+        Json::Null | Json::Bool(_) | Json::Number(_) => 8,
+        Json::String(text) => text.len(),
+        Json::Array(items) => items.iter().map(text_size).sum(),
+        Json::Object(fields) => fields.iter().map(|(name, value)| name.len() + text_size(value)).sum(),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jobpipe_connectors::formats::html::{ElementRef, Page, nearest_match};
-use jobpipe_core::TaskError;
+use jobpipe_core::{Record, TaskError};
 use serde_json::Value as Json;
 
 use super::ask::{Ask, Role};
@@ -19,7 +19,7 @@ pub(super) fn read(ground: &Ground<'_>, finding: &HtmlFinding, come: &Come<'_>) 
     let mut found = Found::default();
     match (come.ask.role, &finding.links, &finding.items) {
         (Role::Source, Some((css, attribute)), _) => links(ground, finding, come, &page, (css, attribute), &mut found),
-        (Role::Source, None, Some(css)) => items(ground, finding, come, &page, css, &mut found),
+        (Role::Source, None, Some(css)) => items(ground, finding, come, &page, css, &mut found)?,
         (Role::Detail, ..) | (Role::Source, None, None) => whole(ground, finding, come, &page, &mut found)?,
     }
     Ok(found)
@@ -60,7 +60,14 @@ fn links(
 }
 
 /// A page that holds records itself.
-fn items(ground: &Ground<'_>, finding: &HtmlFinding, come: &Come<'_>, page: &Page, css: &Css, found: &mut Found) {
+fn items(
+    ground: &Ground<'_>,
+    finding: &HtmlFinding,
+    come: &Come<'_>,
+    page: &Page,
+    css: &Css,
+    found: &mut Found,
+) -> Result<(), TaskError> {
     let elements: Vec<ElementRef<'_>> = page.select(&css.selector).collect();
     if elements.is_empty() {
         missing(ground, come, page, css, found);
@@ -69,11 +76,20 @@ fn items(ground: &Ground<'_>, finding: &HtmlFinding, come: &Come<'_>, page: &Pag
     let take = ground.list_on(come, elements.len(), next, found);
     let alone = elements.len() == 1 && finding.next.is_none();
     for element in elements.into_iter().take(take) {
-        if let Err(error) = record(ground, finding, come, page, element, alone, found) {
-            let item = Json::String(element.html().chars().take(4_096).collect());
-            ground.bury(come, error, item, found);
+        match record(ground, finding, come, page, element, alone) {
+            Ok(record) => keep(ground, come, record, found)?,
+            Err(error) => {
+                let item = Json::String(element.html().chars().take(4_096).collect());
+                ground.bury(come, error, item, found);
+            }
         }
     }
+    Ok(())
+}
+
+fn keep(ground: &Ground<'_>, come: &Come<'_>, record: Record, found: &mut Found) -> Result<(), TaskError> {
+    ground.note_since(come, &record.body, found);
+    found.push(record)
 }
 
 /// A page that is one record; with `pages`, a chain of such pages.
@@ -91,7 +107,7 @@ fn whole(
         1
     };
     match page.root() {
-        Some(root) if take > 0 => record(ground, finding, come, page, root, true, found),
+        Some(root) if take > 0 => keep(ground, come, record(ground, finding, come, page, root, true)?, found),
         _ => Ok(()),
     }
 }
@@ -103,17 +119,13 @@ fn record(
     page: &Page,
     element: ElementRef<'_>,
     alone: bool,
-    found: &mut Found,
-) -> Result<(), TaskError> {
+) -> Result<Record, TaskError> {
     let mut body = come.ask.record.clone();
     finding
         .extract
         .take(page, element, ground.vars, &mut body)
         .map_err(|error| eval_failed(&format!("{}: `extract`", come.request.url), &error))?;
-    let record = ground.record(come, body, alone);
-    ground.note_since(come, &record.body, found);
-    found.records.push(record);
-    Ok(())
+    Ok(ground.record(come, body, alone))
 }
 
 /// The next listing page: the link of the match itself, or of a link inside it.

@@ -33,12 +33,19 @@ pub(super) fn read(ground: &Ground<'_>, finding: &JsonFinding, come: &Come<'_>) 
     let alone = items.len() == 1 && finding.next.is_none();
     let take = ground.list_on(come, items.len(), next, &mut found);
     for item in items.into_iter().take(take) {
-        take_item(ground, finding, come, item, alone, &mut found);
+        take_item(ground, finding, come, item, alone, &mut found)?;
     }
     Ok(found)
 }
 
-fn take_item(ground: &Ground<'_>, finding: &JsonFinding, come: &Come<'_>, item: Json, alone: bool, found: &mut Found) {
+fn take_item(
+    ground: &Ground<'_>,
+    finding: &JsonFinding,
+    come: &Come<'_>,
+    item: Json,
+    alone: bool,
+    found: &mut Found,
+) -> Result<(), TaskError> {
     ground.note_since(come, &item, found);
     let mut body = come.ask.record.clone();
     if finding.extract.is_empty() {
@@ -51,15 +58,15 @@ fn take_item(ground: &Ground<'_>, finding: &JsonFinding, come: &Come<'_>, item: 
                     kind(&other)
                 );
                 ground.bury(come, permanent(code::ITEM, message), other, found);
-                return;
+                return Ok(());
             }
         }
     } else if let Err(error) = extract(&finding.extract, &Subject::new(&item), ground.vars, &mut body) {
         let error = eval_failed(&format!("{}: `extract`", come.request.url), &error);
         ground.bury(come, error, item, found);
-        return;
+        return Ok(());
     }
-    found.records.push(ground.record(come, body, alone));
+    found.push(ground.record(come, body, alone))
 }
 
 /// Takes the fields from an item. One that gives nothing is left as it is in `record`.

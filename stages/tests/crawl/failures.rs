@@ -131,3 +131,13 @@ async fn the_rate_of_the_import_holds_and_what_waits_is_throttled() {
             .all(|(_, error)| error.class == ErrorClass::Throttled && error.retry_after_ms > Some(50_000))
     );
 }
+
+#[tokio::test]
+async fn items_inside_items_do_not_multiply_a_page_without_end() {
+    let page = format!("{}{}", "<div><p>".repeat(200), "x".repeat(1 << 20));
+    let site = Site::serve(Router::new().route("/", get(move || async move { Html(page) }))).await;
+    let import = format!("crawl:\n  html: {}\n  items: div\n  extract: {{ text: . }}\n", site.url("/"));
+    let outcome = Crawl::new(&import, &[&site], here()).run().await;
+    let [(_, error)] = outcome.failed.as_slice() else { panic!("{} records", outcome.records.len()) };
+    assert_eq!((error.class, error.code.as_str(), outcome.records.len()), (ErrorClass::Permanent, "JP147", 0));
+}

@@ -10,6 +10,8 @@ use super::text::folded_text;
 
 /// Matches of one selector that are taken; more would not fit into a record.
 const MOST_MATCHES: usize = 10_000;
+/// Bytes that one selector takes: matches inside each other hold the same text again and again.
+const MOST_BYTES: usize = 16 << 20;
 
 /// A selector or expression that cannot be compiled. `check` reports these first, with line and column.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -121,7 +123,14 @@ impl Field {
             None => vec![item],
             Some(selector) => item.select(selector).take(if all { MOST_MATCHES } else { 1 }).collect(),
         };
-        let mut taken = elements.into_iter().filter_map(|element| what.of(page, element)).map(Json::String);
+        let mut left = MOST_BYTES;
+        let fits = |text: &String| {
+            let fits = text.len() <= left;
+            left = left.saturating_sub(text.len());
+            fits
+        };
+        let found = elements.into_iter().filter_map(|element| what.of(page, element));
+        let mut taken = found.take_while(fits).map(Json::String);
         let value = if all { Some(Json::Array(taken.collect())) } else { taken.next() };
         match (value, jq) {
             (Some(value), Some(jq)) => jq.eval(&Subject::new(&value), vars),
