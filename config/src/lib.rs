@@ -7,6 +7,7 @@ mod schema;
 
 pub mod diagnostic;
 pub mod grammar;
+pub mod reference;
 pub mod settings;
 pub mod spec;
 pub mod tree;

@@ -50,7 +50,7 @@ pub fn import_schema() -> Json {
         "additionalProperties": false,
         "properties": {
             "name": { "type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$", "maxLength": 100, "description": "The identity of the import: what is remembered of records and posts belongs to it, whatever the file is called." },
-            "schedule": { "$ref": "#/$defs/Schedule", "description": "When it runs by itself. A run by hand ignores it." },
+            "schedule": { "$ref": "#/$defs/Schedule", "description": "When it runs by itself. This version checks and keeps it; it has no scheduler." },
             "crawl": with_description(crawl, "Short form: where the records come from."),
             "transform": with_description(transform, "Short form: what becomes of them."),
             "export": {
@@ -79,8 +79,7 @@ pub fn settings_schema() -> Json {
     }
     if let Some(page) = defs.get_mut("PageSettings").and_then(Json::as_object_mut) {
         page.insert("required".to_owned(), json!(["id", "token"]));
-        let own = json!({ "type": ["string", "number", "boolean"], "description": "A value of your own, seen as `$page.NAME`." });
-        page.insert("additionalProperties".to_owned(), own);
+        page.insert("additionalProperties".to_owned(), own_value());
     }
     if let Some(root) = root.as_object_mut() {
         root.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
@@ -88,6 +87,10 @@ pub fn settings_schema() -> Json {
         root.insert("$defs".to_owned(), Json::Object(defs));
     }
     root
+}
+
+fn own_value() -> Json {
+    json!({ "type": ["string", "number", "boolean"], "description": "A value of your own, seen as `$page.NAME`." })
 }
 
 fn generator() -> SchemaGenerator {
@@ -105,6 +108,13 @@ fn definitions(generator: &mut SchemaGenerator) -> Map<String, Json> {
         defs.insert((*name).to_owned(), json!({ "description": description, "anyOf": [short, long] }));
     }
     widen_targets(&mut defs);
+    // Their defaults are decided with the other keys in view; the descriptions say how.
+    for key in ["keep", "gone"] {
+        let slot = defs.get_mut("Transform").and_then(|def| def.pointer_mut(&format!("/properties/{key}")));
+        if let Some(slot) = slot.and_then(Json::as_object_mut) {
+            slot.remove("default");
+        }
+    }
     for def in defs.values_mut() {
         widen_counts(def);
     }
@@ -128,7 +138,7 @@ fn widen_targets(defs: &mut Map<String, Json>) {
         *slot = json!({ "description": description, "anyOf": [one, list] });
     }
     if let Some(page) = defs.get_mut("InlinePage").and_then(Json::as_object_mut) {
-        page.insert("additionalProperties".to_owned(), json!({ "type": ["string", "number", "boolean"] }));
+        page.insert("additionalProperties".to_owned(), own_value());
         if let Some(properties) = page.get_mut("properties").and_then(Json::as_object_mut) {
             properties.remove("vars");
         }
@@ -177,16 +187,21 @@ fn schedule() -> Json {
         "type": "object",
         "description": "A schedule with its policies.",
         "properties": {
-            "every": { "type": "string", "description": "A duration." },
+            "every": { "$ref": "#/$defs/Duration", "description": "So often." },
             "daily": { "type": "string", "description": "A time, and a time zone." },
+            "weekly": { "type": "string", "description": "A day, a time, and a time zone: `mon 06:00 Europe/Paris`." },
+            "monthly": { "type": "string", "description": "A day of the month, a time, and a time zone." },
+            "weekdays": { "type": "string", "description": "A time, or a window: `9:00-18:00 every 30m`." },
+            "weekends": { "type": "string", "description": "The same on Saturdays and Sundays." },
             "cron": { "type": "string", "description": "Five fields." },
             "zone": { "type": "string", "description": "A time zone; UTC by default." },
             "overlap": { "enum": ["skip", "queue_one", "cancel_other"], "description": "What happens when the last run is still going." },
             "catch_up": { "enum": ["none", "last", "all"], "description": "Which missed runs are made up for." },
-            "jitter": { "type": "string", "description": "Spread over so long." }
+            "jitter": { "$ref": "#/$defs/Duration", "description": "Spread over so long." },
+            "pause_on_failure": { "type": ["integer", "string"], "pattern": "^[0-9][0-9_]*$", "description": "Failed runs in a row after which it pauses." }
         }
     });
-    json!({ "description": "When the import runs by itself.", "anyOf": [line, long, { "type": "array", "items": { "anyOf": [line, long] } }] })
+    json!({ "description": "When the import runs by itself.", "anyOf": [line, long, { "type": "array", "items": { "$ref": "#/$defs/Schedule" } }] })
 }
 
 fn with_description(mut schema: Json, text: &str) -> Json {

@@ -47,7 +47,7 @@ pub struct Settings {
     pub limits: Limits,
     /// Private networks that may be asked, `127.0.0.1:8800-8899` or `10.0.0.0/8`. Operators only: not in `jobpipe.yml`.
     pub allow_private: Vec<PrivateRange>,
-    /// Folders that files may be read from and written to; empty = the project's folder. Operators only: not in `jobpipe.yml`.
+    /// Folders that files may be read from and written to, beside the project's own. Operators only: not in `jobpipe.yml`.
     pub file_roots: Vec<PathBuf>,
 }
 

@@ -20,7 +20,7 @@ const DEFAULT_ENVIRONMENT: &str = "local";
 /// The folders of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
-    /// The folder of the nearest `jobpipe.yml` above the import, else the import's own.
+    /// The folder of the nearest `jobpipe.yml` above the import, else the import's own. Relative paths in imports begin here.
     pub root: PathBuf,
     /// The import file, absolute.
     pub import: PathBuf,
@@ -38,12 +38,6 @@ impl Project {
     pub fn state(&self) -> PathBuf {
         let folder = self.root.join(".jobpipe");
         if self.environment == DEFAULT_ENVIRONMENT { folder } else { folder.join(&self.environment) }
-    }
-
-    /// The folder of the import: what relative paths in it begin at.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
-        self.import.parent().unwrap_or(&self.root)
     }
 }
 

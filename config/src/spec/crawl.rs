@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Crawl")]
 pub struct CrawlSpec {
-    /// HTML pages: the URL (http or https) or the path of a file of the first one. In a stage that is `from` others: a value of each record, such as `.url`.
+    /// HTML pages: the URL (http or https) of the first one, or the path of a file, relative to the project's folder. In a stage that is `from` others: a value of each record, such as `.url`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub html: Option<ValueText>,
-    /// JSON answers: the URL (http or https) or the path of a file of the first one. In a stage that is `from` others: a value of each record, such as `.url`.
+    /// JSON answers: the URL (http or https) of the first one, or the path of a file, relative to the project's folder. In a stage that is `from` others: a value of each record, such as `.url`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub json: Option<ValueText>,
     /// The HTTP method. GET by default; POST with a `body`.

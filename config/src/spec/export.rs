@@ -13,7 +13,7 @@ use std::borrow::Cow;
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Jsonl")]
 pub struct JsonlSpec {
-    /// The file, relative to the import's folder; `$run.date` and the like may be put in (`out/acme-$run.date.jsonl`).
+    /// The file, relative to the project's folder; `$run.date` and the like may be put in (`out/acme-$run.date.jsonl`).
     #[serde(rename = "jsonl")]
     pub path: ValueText,
     /// Which records are written.

@@ -22,13 +22,13 @@ pub struct TransformSpec {
     /// The fields of the record that goes on, each a value over the record as it came in.
     #[serde(default, skip_serializing_if = "Ordered::is_empty")]
     pub map: Ordered<FieldValue>,
-    /// Fields that `map` does not name and that stay as they are: `all` (the default without `map`) or a list of names.
+    /// Fields that `map` does not name and that stay as they are: `all`, or a list of names. By default all without `map`, none with it.
     #[serde(default)]
     pub keep: Keep,
     /// Fields that must be there and not empty; a record without them becomes a dead letter and its target is left as it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub require: Vec<String>,
-    /// What becomes of records that the source no longer lists.
+    /// What becomes of records that the source no longer lists. By default, where there is a `key` and no `since` above, one that an exhaustive run does not list is gone.
     #[serde(default)]
     pub gone: GoneSpec,
 }
