@@ -57,3 +57,23 @@ fn an_import_with_an_error_has_no_plan_and_one_with_a_note_has() {
         assert_eq!(checked.plan.is_none(), failed, "{name}");
     }
 }
+
+/// The length that an import may have before it should be two: every stage is there, after those that it is from.
+#[test]
+fn an_import_of_two_hundred_lines_is_read_whole() {
+    let text = std::fs::read_to_string(folder("ok").join("two-hundred-lines.yml")).unwrap();
+    assert!(text.lines().count() >= 200, "{} lines", text.lines().count());
+    let checked = jobpipe_config::check(&text, "two-hundred-lines.yml");
+    assert_eq!(render_all(&checked.diagnostics, &text, Style::Plain), "");
+    let plan = checked.plan.unwrap();
+    let names: Vec<&str> = plan.stages.iter().map(|stage| stage.name.as_str()).collect();
+    let written = text.lines().filter_map(|line| line.strip_prefix("  ")?.strip_suffix(':'));
+    let written: Vec<&str> = written.filter(|name| !name.starts_with(' ')).collect();
+    assert_eq!(names.len(), written.len());
+    assert!(written.iter().all(|name| names.contains(name)), "{names:?}");
+    for (index, stage) in plan.stages.iter().enumerate() {
+        assert!(stage.from.iter().all(|name| names[..index].contains(&name.as_str())), "{}", stage.name);
+    }
+    let gone = plan.stages.iter().find(|stage| stage.name == "offers").and_then(|stage| stage.gone);
+    assert_eq!(gone.map(|gone| (gone.after, gone.limit)), Some((2, 0.2)));
+}
