@@ -18,7 +18,7 @@ pub enum Standing {
     Draining,
     /// Closed, everything done.
     Succeeded,
-    /// Closed, with dead letters, refused content, or a target that pauses or waits.
+    /// Closed, with dead letters, refused content, a target that pauses or waits, or a listing that held nothing.
     Partial,
     /// Closed, and nothing could be read.
     Failed,
@@ -181,7 +181,7 @@ fn standing(
     let troubled = targets.values().any(|target| target.failed > 0 || target.waits.is_some());
     if dead > 0 && given == 0 {
         Standing::Failed
-    } else if dead > 0 || troubled || run.guard.is_some() {
+    } else if dead > 0 || troubled || run.guard.is_some() || (given == 0 && !run.reasons.is_empty()) {
         Standing::Partial
     } else {
         Standing::Succeeded

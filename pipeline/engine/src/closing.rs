@@ -13,7 +13,8 @@ use jobpipe_core::{DocKind, NewTask, StagePlan, TaskInput};
 
 /// Takes every step towards the end that can be taken; true when the run is closed and the import free.
 pub(crate) async fn advance(cx: &Cx, id: &str) -> Result<bool> {
-    let mut run = cx.run(id).await?;
+    // admitted a moment ago: whoever admitted it, or the sweep, inserts it
+    let Some(mut run) = docs::read::<RunDoc, _>(&*cx.store, DocKind::Run, id).await? else { return Ok(false) };
     let layout = cx.layout(&run.doc.open.definition).await?;
     loop {
         let next = match run.doc.state {

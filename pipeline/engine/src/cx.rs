@@ -28,7 +28,8 @@ pub struct EngineSettings {
     pub page: usize,
     /// Calls that one round of a drain arms at most.
     pub round: usize,
-    /// Crashes after which one input is dead, or a target paused.
+    /// Crashes after which one input alone is dead: deaths of the whole process while it was in flight count one each,
+    /// deaths of a child process that had nothing else count four.
     pub crash_limit: u32,
     /// How long the sweep waits between rounds.
     pub sweep_every: std::time::Duration,
@@ -51,7 +52,7 @@ impl Default for EngineSettings {
             batch_bytes: 1 << 20,
             page: 500,
             round: 64,
-            crash_limit: 3,
+            crash_limit: 12,
             sweep_every: std::time::Duration::from_secs(5),
             keep_runs: 3,
             sort_bytes: 48 << 20,

@@ -87,15 +87,18 @@ async fn load(cx: &Cx, id: &str) -> Result<Vec<jobpipe_core::Record>> {
     batch::decode(id, &bytes)
 }
 
+/// What the death of a child process counts: it had this input and nothing else, so it proves more than the death of
+/// the whole process, which may have been killed for reasons of its own while the input happened to be in flight.
+const CHILD_DEATH: u32 = 4;
+
 /// The child process died on this input: another crash of it, or the last one.
 fn crashed(cx: &Cx, layout: &Layout, task: &Task, how: &str) -> Settled {
-    if task.task.crashes + 1 >= cx.settings.crash_limit {
+    if task.task.crashes + CHILD_DEATH >= cx.settings.crash_limit {
         let error = TaskError {
             class: ErrorClass::Poison,
             code: "JP190".to_owned(),
             message: format!(
-                "this input ended the process that worked on it {} times, the last time so: {how}; it is set aside, its neighbours are done",
-                task.task.crashes + 1
+                "this input ends every process that works on it, the last one so: {how}; it is set aside, its neighbours are done"
             ),
             retry_after_ms: None,
         };
@@ -114,6 +117,10 @@ fn crashed(cx: &Cx, layout: &Layout, task: &Task, how: &str) -> Settled {
 /// Stores the output, commits, and relays when the commit is this one's.
 async fn commit(cx: &Cx, task: &Task, settled: Settled) -> Result<()> {
     let mut result = settled.result;
+    // the commit replaces those of earlier attempts, which counted nothing but what they put back
+    for (stage, counts) in task.result.iter().flat_map(|earlier| &earlier.counts) {
+        result.counts.entry(stage.clone()).or_default().retried += counts.retried;
+    }
     if !settled.records.is_empty() {
         cx.at(Point::TaskOutput)?;
         result.outputs = store(cx, task, settled.records).await?;
@@ -126,7 +133,7 @@ async fn commit(cx: &Cx, task: &Task, settled: Settled) -> Result<()> {
         state: settled.state,
         not_before: settled.not_before,
         // only a child that died under us is a crash; every other end of a claim is a clean one
-        crashes: if crashed { task.task.crashes + 1 } else { 0 },
+        crashes: if crashed { task.task.crashes + CHILD_DEATH } else { 0 },
         input: settled.input,
         result,
         nonce: cx.ids.nonce(),

@@ -7,7 +7,6 @@ use jobpipe_core::{
     DeadLetter, ErrorClass, Follow, Millis, NewTask, Reason, Record, Request, RetryPolicy, Task, TaskError, TaskInput,
     TaskResult, TaskState, json,
 };
-use std::collections::BTreeMap;
 
 /// What a commit is made of; batches are stored before it.
 #[derive(Debug, Clone, PartialEq)]
@@ -142,7 +141,6 @@ fn put_back(
         settled.state = TaskState::Ready;
         settled.not_before = not_before;
         settled.input = Some(TaskInput::Requests(requests));
-        settled.result.counts = BTreeMap::new();
         return settled;
     }
     let old = &task.task;

@@ -25,7 +25,8 @@ pub struct Scene {
 impl Scene {
     pub async fn new(offers: u32, pages: usize) -> Self {
         let site = CareerSite::start(career_site::Options { offers, ..Default::default() }).await.unwrap();
-        let known = PAGES.iter().map(|(id, _)| fbsim::PageToken { page: (*id).to_owned(), token: format!("token-{id}") });
+        let known =
+            PAGES.iter().map(|(id, _)| fbsim::PageToken { page: (*id).to_owned(), token: format!("token-{id}") });
         let settings = fbsim::Settings { auto_pages: false, ..Default::default() };
         let options = fbsim::Options { pages: known.collect(), settings, ..Default::default() };
         let facebook = FbSim::start(options).await.unwrap();
