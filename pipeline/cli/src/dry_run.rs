@@ -19,6 +19,7 @@ use jobpipe_embedded::{EngineLock, SqliteStore};
 use jobpipe_engine::admin::RunSummary;
 use jobpipe_engine::admission::Wish;
 use jobpipe_engine::docs::{self, ImportDoc, Read};
+use jobpipe_engine::event::{Event, Events};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +40,7 @@ pub(crate) async fn run(job: Job) -> Outcome {
     let parts = Parts {
         machine: job.machine.clone(),
         stages: Arc::new(DryStages(Arc::clone(&registry))),
-        events: sender,
+        events: Arc::new(DryEvents(sender)),
         stop: Arc::clone(&job.stop),
         workers: job.loaded.settings.limits.workers,
     };
@@ -137,6 +138,17 @@ impl Stages for DryStages {
 
     fn describe(&self, facts: &RunFacts) -> serde_json::Value {
         self.0.describe(facts)
+    }
+}
+
+/// No file is written, so none is told.
+struct DryEvents(Arc<dyn Events>);
+
+impl Events for DryEvents {
+    fn emit(&self, event: Event) {
+        if !matches!(event, Event::FileWritten { .. }) {
+            self.0.emit(event);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::place::{Place, Where};
 use crate::terminal::{self, number, time};
 use crate::watch::summary::{self, End};
 use crate::watch::{Format, words};
-use jobpipe_core::{DocKind, StoreError, utc_text};
+use jobpipe_core::{DocKind, StageKind, StoreError, utc_text};
 use jobpipe_embedded::EngineLock;
 use jobpipe_engine::admin::{self, Standing};
 use jobpipe_engine::docs::{self, Command, Read, RunDoc, RunState};
@@ -89,30 +89,30 @@ pub(crate) async fn run(args: Args) -> Outcome {
 async fn list(args: List) -> Outcome {
     let cx = compose::reader(&args.place.find()?)?;
     let runs = admin::runs(&cx, args.import.as_deref(), args.limit).await?;
-    let mut rows = vec![["run", "state", "started", "took", "in", "out", "dead"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["run", "state", "started", "took", "crawled", "dead"].map(str::to_owned).to_vec()];
     for run in &runs {
         let doc = &run.doc;
         let id = &doc.open.facts.run;
         let counts = if doc.state == RunState::Closed { doc.counts.clone() } else { admin::tally(&cx, id).await?.0 };
-        let mut all = jobpipe_core::Counts::default();
-        counts.values().for_each(|counts| all.add(counts));
-        // what goes in at the first stage, what comes out at the last one
+        let layout = cx.layout(&doc.open.definition).await?;
+        let crawls = layout.working().filter(|stage| stage.kind == StageKind::Crawl);
+        let crawled: u64 = crawls.filter_map(|stage| counts.get(&stage.name)).map(|counts| counts.given).sum();
+        let dead: u64 = counts.values().map(|counts| counts.dead).sum();
         let end = doc.ended_at.unwrap_or_else(|| cx.now());
         let took = words::seconds(u64::try_from(end - doc.open.facts.started_at).unwrap_or(0));
         let started = utc_text(doc.open.facts.started_at / 1_000 * 1_000);
+        let state = state_word(doc);
         if args.format == Format::Json {
             let line = json!({
-                "run": id, "state": state_word(doc), "started_at": started, "took_s": took,
-                "dead": all.dead, "retried": all.retried, "gone": doc.gone, "stages": counts,
+                "run": id, "state": state, "started_at": started, "took_s": took, "crawled": crawled,
+                "dead": dead, "gone": doc.gone, "stages": counts,
             });
             terminal::say(&line.to_string());
         }
-        let numbers = [all.taken, all.given, all.dead].map(number);
-        rows.push([id.clone(), state_word(doc).to_owned(), started, time(took)].into_iter().chain(numbers).collect());
+        rows.push(vec![id.clone(), state.to_owned(), started, time(took), number(crawled), number(dead)]);
     }
     if args.format == Format::Human {
-        let empty = runs.is_empty();
-        terminal::say(&if empty { "no runs".to_owned() } else { terminal::list(&rows).join("\n") });
+        terminal::say(&if runs.is_empty() { "no runs".to_owned() } else { terminal::list(&rows).join("\n") });
     }
     Ok(Exit::Succeeded)
 }

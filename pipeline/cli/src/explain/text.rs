@@ -57,6 +57,7 @@ fn stage_text(stage: &StagePlan) -> String {
 fn value(given: &Json) -> String {
     match given {
         Json::String(text) => text.split_whitespace().collect::<Vec<_>>().join(" "),
+        Json::Array(items) if items.is_empty() => "none".to_owned(),
         Json::Array(items) if items.iter().all(Json::is_object) => {
             items.iter().map(page).collect::<Vec<_>>().join(", ")
         }

@@ -1,0 +1,110 @@
+//! Other processes while an engine works: they look, they wish, and they take over when it dies.
+
+mod support;
+
+use career_site::{Answer, CareerSite, Target};
+use fbsim::FbSim;
+use support::{Project, runtime};
+
+struct Stage {
+    runtime: tokio::runtime::Runtime,
+    site: career_site::Handle,
+    pages: fbsim::Handle,
+    project: Project,
+}
+
+/// A site whose second listing page does not answer before it is let go.
+fn stage() -> Stage {
+    let runtime = runtime();
+    let (site, pages) = runtime.block_on(async {
+        (CareerSite::start(Default::default()).await.unwrap(), FbSim::start(Default::default()).await.unwrap())
+    });
+    let project = Project::with_pages(1, &pages.base_url);
+    let text = format!(
+        "name: acme\n\
+         crawl:\n  html: {}/jobs\n  pages: a.next\n  links: a.job-link\n  rate: unlimited\n  robots: ignore\n  retry: {{ times: 5, base: 10ms, max: 20ms }}\n\
+         \x20 extract: {{ title: h1.job-title, city: dd.location, url: \"link[rel=canonical] @href\" }}\n\
+         transform:\n  key: .url\n\
+         export:\n  - facebook: [acme-1]\n    message: $title in $city\n    link: .url\n    pace: {{ rate: 500/s, per_day: unlimited }}\n",
+        site.base_url
+    );
+    project.write("import.yml", &text);
+    site.answer(Target::Listing(2), Answer::SlowMs(4_000), None);
+    Stage { runtime, site, pages, project }
+}
+
+#[test]
+fn readers_work_beside_an_engine() {
+    let Stage { runtime, site, pages, project } = stage();
+    let mut run = project.start(&["run", "import.yml", "--format", "json"]);
+    let started = run.wait_for(|line| line["event"] == "run_started");
+    run.wait_for(|line| line["event"] == "task_done");
+    let id = started["run"].as_str().unwrap();
+    let listed = project.jobpipe(&["runs", "list", "--format", "json"]).expect(0).json();
+    assert_eq!((&listed[0]["run"], &listed[0]["state"]), (&id.into(), &"open".into()));
+    let shown = project.jobpipe(&["runs", "show", "acme", "--format", "json"]).expect(0).summary();
+    assert_eq!((&shown["run"], &shown["state"]), (&id.into(), &"running".into()));
+    project.jobpipe(&["dead", "list"]).expect(0);
+    project.jobpipe(&["explain", "import.yml"]).expect(0);
+    let state = project.jobpipe(&["state", "show"]).expect(0).out;
+    assert!(state.contains("process "), "the engine is named:\n{state}");
+    let busy = project.jobpipe(&["state", "clean"]).expect(1);
+    assert!(busy.err.contains("in use by another jobpipe process"), "{}", busy.err);
+    let (status, lines) = run.end();
+    assert_eq!(status.code(), Some(0), "{:?}", lines.last());
+    drop((site, pages, runtime));
+}
+
+#[test]
+fn a_second_run_follows_the_first_ones() {
+    let Stage { runtime, site, pages, project } = stage();
+    let mut first = project.start(&["run", "import.yml", "--format", "json"]);
+    first.wait_for(|line| line["event"] == "task_done");
+    let second = project.jobpipe(&["run", "import.yml", "--format", "json"]).expect(0);
+    let (status, lines) = first.end();
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(second.summary()["run"], lines.last().unwrap()["run"]);
+    assert_eq!(second.summary()["state"], "succeeded");
+    assert_eq!(pages.report().totals.creates, 500);
+    drop((site, runtime));
+}
+
+#[test]
+fn who_follows_takes_over_when_the_engine_is_killed() {
+    let Stage { runtime, site, pages, project } = stage();
+    let mut first = project.start(&["run", "import.yml", "--format", "json"]);
+    first.wait_for(|line| line["event"] == "task_done");
+    let mut second = project.start(&["run", "import.yml", "--format", "json"]);
+    second.wait_for(|line| line["message"].as_str().is_some_and(|text| text.starts_with("following acme@")));
+    first.signal("KILL");
+    let (status, lines) = second.end();
+    assert_eq!(status.code(), Some(0), "{:?}", lines.last());
+    assert!(lines.iter().any(|line| line["message"].as_str().is_some_and(|text| text.starts_with("going on with"))));
+    let totals = pages.report().totals;
+    assert_eq!((totals.creates, totals.dup_ever), (500, 0));
+    drop((site, runtime));
+}
+
+#[test]
+fn a_run_can_be_cancelled_from_beside_and_without_an_engine() {
+    let Stage { runtime, site, pages, project } = stage();
+    let mut run = project.start(&["run", "import.yml", "--format", "json"]);
+    run.wait_for(|line| line["event"] == "task_done");
+    project.jobpipe(&["runs", "cancel", "acme"]).expect(0);
+    let (status, lines) = run.end();
+    assert_eq!((status.code(), &lines.last().unwrap()["state"]), (Some(1), &"cancelled".into()));
+    assert_eq!(pages.report().totals.creates, 0, "a cancelled run posts nothing");
+
+    let mut run = project.start(&["run", "import.yml", "--format", "json"]);
+    run.wait_for(|line| line["event"] == "task_done");
+    run.signal("KILL");
+    run.end();
+    let done = project.jobpipe(&["runs", "cancel", "acme"]).expect(0);
+    assert!(done.out.contains("cancelled"), "{}", done.out);
+    let listed = project.jobpipe(&["runs", "list", "--format", "json"]).expect(0).json();
+    assert!(listed.iter().all(|run| run["state"] == "cancelled") && listed.len() == 2, "{listed:#?}");
+    site.clear_answers();
+    let done = project.jobpipe(&["run", "import.yml", "--format", "json"]).expect(0).summary();
+    assert_eq!(support::number(&done, ["targets", "acme-1", "created"]), 500);
+    drop((site, runtime));
+}

@@ -1,0 +1,136 @@
+//! The choices of `run`: how much, how long, which definition, who approves.
+
+mod support;
+
+use fbsim::FbSim;
+use support::{Project, import, lines, number, offers, runtime};
+
+fn with_offers(count: u32, pages: &fbsim::Handle) -> Project {
+    let project = Project::with_pages(1, &pages.base_url);
+    project.write("offers.json", &offers(count));
+    project.write("import.yml", &import(1));
+    project
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_done_and_does_nothing() {
+    let runtime = runtime();
+    let pages = runtime.block_on(FbSim::start(Default::default())).unwrap();
+    let project = with_offers(4, &pages);
+    let dry = |extra: &[&str]| project.jobpipe(&[&["run", "import.yml", "--dry-run"], extra].concat()).expect(0);
+    let first = dry(&["--format", "json"]).summary();
+    assert_eq!(number(&first, ["targets", "acme-1", "created"]), 4);
+    assert_eq!(first["dry_run"], true);
+    assert!(!project.path(".jobpipe").exists() && !project.path("out").exists() && pages.report().totals.calls == 0);
+
+    project.jobpipe(&["run", "import.yml"]).expect(0);
+    let (calls, file) = (pages.report().totals.calls, project.read("out/acme.jsonl"));
+    // two edited, one new; one is missing, which a dry run never counts as gone
+    let changed = offers(6).replace("\"Nurse 2\"", "\"Doctor 2\"").replace("\"Nurse 3\"", "\"Doctor 3\"");
+    project.write(
+        "offers.json",
+        &changed.replace("{\"id\":1,\"title\":\"Nurse 1\",\"url\":\"https://acme.test/jobs/1\"},", ""),
+    );
+    let second = dry(&["--format", "json"]).summary();
+    let count = |of: &str| number(&second, ["targets", "acme-1", of]);
+    assert_eq!([count("created"), count("updated"), count("deleted"), count("unchanged")], [2, 2, 0, 1], "{second}");
+    let told = dry(&[]).out;
+    assert!(told.contains("would be") && told.contains("nothing was posted, written or remembered"), "{told}");
+    assert_eq!((pages.report().totals.calls, project.read("out/acme.jsonl")), (calls, file));
+    let runs = project.jobpipe(&["runs", "list", "--format", "json"]).expect(0).json();
+    assert_eq!(runs.len(), 1, "a dry run is no run");
+    drop((pages, runtime));
+}
+
+#[test]
+fn a_limited_run_takes_so_many_and_counts_nothing_as_gone() {
+    let runtime = runtime();
+    let pages = runtime.block_on(FbSim::start(Default::default())).unwrap();
+    let project = with_offers(10, &pages);
+    project.jobpipe(&["run", "import.yml"]).expect(0);
+    let limited = project.jobpipe(&["run", "import.yml", "--limit", "3", "--format", "json"]).expect(0).summary();
+    assert_eq!(number(&limited, ["stages", "crawl", "out"]), 3);
+    assert_eq!(number(&limited, ["targets", "acme-1", "deleted"]), 0);
+    assert_eq!(pages.report().totals.visible, 10);
+    assert_eq!(lines(&project.path("out/acme.jsonl")).len(), 3);
+    drop((pages, runtime));
+}
+
+#[test]
+fn a_slow_page_is_left_draining_and_the_next_run_goes_on_posting() {
+    let runtime = runtime();
+    let pages = runtime.block_on(FbSim::start(Default::default())).unwrap();
+    let project = with_offers(3, &pages);
+    let text = import(1);
+    project.write("import.yml", &text.replace("rate: 500/s", "rate: 20/min"));
+    let done = project.jobpipe(&["run", "import.yml", "--wait", "1s", "--format", "json"]).expect(4).summary();
+    assert_eq!(done["state"], "draining");
+    assert_eq!(number(&done, ["targets", "acme-1", "created"]), 1);
+    let told = project.jobpipe(&["run", "import.yml", "--wait", "0s"]).expect(4).out;
+    assert!(told.contains("for its pace; next in"), "{told}");
+    // another pace is another definition, and what it would do at once is more than one post in three
+    project.write("import.yml", &text);
+    let done = project.jobpipe(&["run", "import.yml", "--yes", "--format", "json"]).expect(0).summary();
+    assert_eq!(pages.report().totals.creates, 3, "{done}");
+    drop((pages, runtime));
+}
+
+#[test]
+fn an_open_run_of_another_definition_asks_which_one() {
+    let runtime = runtime();
+    let pages = runtime.block_on(FbSim::start(Default::default())).unwrap();
+    let project = with_offers(5, &pages);
+    let die = |point: &str| {
+        let mut command = project.command(&["run", "import.yml", "--format", "json"]);
+        assert!(!command.env("JOBPIPE_FAILPOINT", point).output().unwrap().status.success(), "{point}");
+    };
+    die("task.commit");
+    let first = project.jobpipe(&["runs", "list", "--format", "json"]).expect(0).json()[0]["run"].clone();
+    project.write("import.yml", &import(1).replace("message: $title", "message: Job $title"));
+    let refused = project.jobpipe(&["run", "import.yml"]).expect(2);
+    assert!(refused.err.contains("--resume") && refused.err.contains("--new"), "{}", refused.err);
+
+    let resumed = project.jobpipe(&["run", "import.yml", "--resume", "--format", "json"]).expect(0).summary();
+    assert_eq!(resumed["run"], first);
+    let shown = pages.report();
+    assert_eq!((shown.totals.creates, shown.totals.updates), (5, 0));
+
+    // the new definition would change all posts: it waits for approval
+    let waits = project.jobpipe(&["run", "import.yml"]).expect(3);
+    assert!(waits.out.contains("jobpipe runs approve"), "{}", waits.out);
+    assert_eq!(pages.report().totals.updates, 0);
+    project.jobpipe(&["runs", "approve", "acme"]).expect(0);
+    let done = project.jobpipe(&["run", "import.yml", "--format", "json"]).expect(0).summary();
+    assert_eq!(pages.report().totals.updates, 5, "{done}");
+
+    // --new cancels the open run; --yes approves beforehand
+    die("task.commit");
+    project.write("import.yml", &import(1).replace("message: $title", "message: Offer $title"));
+    let new = project.jobpipe(&["run", "import.yml", "--new", "--yes", "--format", "json"]).expect(0).summary();
+    assert_eq!(number(&new, ["targets", "acme-1", "updated"]), 5);
+    let states: Vec<String> = project
+        .jobpipe(&["runs", "list", "--format", "json"])
+        .expect(0)
+        .json()
+        .iter()
+        .map(|run| run["state"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(states, ["closed", "cancelled", "closed", "closed", "closed"]);
+    assert_eq!(pages.report().totals.dup_ever, 0);
+    drop((pages, runtime));
+}
+
+#[test]
+fn the_summary_has_its_fixed_shape() {
+    let runtime = runtime();
+    let pages = runtime.block_on(FbSim::start(Default::default())).unwrap();
+    let project = with_offers(2, &pages);
+    let summary = project.jobpipe(&["run", "import.yml", "--format", "json"]).expect(0).summary();
+    let keys = |json: &serde_json::Value| json.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(&summary), ["event", "run", "state", "stages", "targets", "elapsed_s"]);
+    assert_eq!(keys(&summary["stages"]), ["crawl", "jsonl", "transform"]);
+    assert_eq!(keys(&summary["stages"]["crawl"]), ["tasks", "in", "out", "dead", "retried"]);
+    assert_eq!(keys(&summary["targets"]["acme-1"]), ["created", "updated", "deleted", "unchanged", "failed"]);
+    assert!(summary["run"].as_str().unwrap().starts_with("acme@") && summary["elapsed_s"].is_f64());
+    drop((pages, runtime));
+}
