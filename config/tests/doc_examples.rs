@@ -55,7 +55,7 @@ fn examples() -> Vec<Example> {
 fn whole_imports_in_documents_are_right() {
     let imports: Vec<Example> =
         examples().into_iter().filter(|one| one.text.lines().any(|line| line.starts_with("name:"))).collect();
-    assert!(imports.len() >= 3, "the examples are gone: {}", imports.len());
+    assert!(imports.len() >= 6, "the examples are gone: {}", imports.len());
     let mut wrong = Vec::new();
     for Example { place, text } in &imports {
         let checked = jobpipe_config::check(text, place);
