@@ -157,3 +157,31 @@ fn a_missing_token_is_told_before_anything_is_begun_and_no_secret_is_ever_shown(
     }
     drop((pages, runtime));
 }
+
+#[test]
+fn an_input_that_ends_its_process_is_computed_apart_and_at_last_set_aside() {
+    let project = Project::new();
+    project.write("offers.json", &offers(3));
+    project.write("import.yml", &import(1));
+    let run = |point: Option<&str>| {
+        let mut command = project.command(&["run", "import.yml", "--sandbox", "--format", "json"]);
+        command.envs(point.map(|point| ("JOBPIPE_FAILPOINT", point)));
+        support::Done::of(command.output().unwrap())
+    };
+    // dead once: it is tried again, its parsing in a process of its own, and all is well
+    assert_eq!(run(Some("task.commit")).code, -1, "killed by a signal");
+    let done = run(None).expect(0).summary();
+    assert_eq!(support::number(&done, ["targets", "acme-1", "created"]), 3);
+    assert!(project.read(".jobpipe/sandbox/log/jobpipe.log").contains("is computed in a child"));
+
+    // dead twelve times in a row: that is no coincidence any more, and it is set aside
+    for _ in 0..12 {
+        assert_eq!(run(Some("task.commit")).code, -1, "killed by a signal");
+    }
+    let done = run(None);
+    assert_eq!((done.code, &done.summary()["state"]), (1, &"failed".into()), "{}", done.out);
+    let letters = project.jobpipe(&["dead", "list", "--sandbox", "--format", "json"]).expect(0).json();
+    assert_eq!((&letters[0]["error"]["class"], &letters[0]["error"]["code"]), (&"poison".into(), &"JP190".into()));
+    let pages = project.read(".jobpipe/sandbox/facebook.jsonl");
+    assert_eq!(pages.lines().count(), 3, "what could not be read is not taken off the page");
+}

@@ -13,7 +13,7 @@ fn import(site: &str) -> String {
          crawl:\n  html: {site}/jobs\n  pages: a.next\n  links: a.job-link\n  rate: unlimited\n  robots: ignore\n\
          \x20 extract: {{ title: h1.job-title, city: dd.location, url: \"link[rel=canonical] @href\" }}\n\
          transform:\n  key: .url\n\
-         export:\n  - facebook: [acme-1]\n    message: $title in $city\n    link: .url\n    pace: {{ rate: 500/s, per_day: unlimited }}\n"
+         export:\n  - facebook: [acme-1]\n    message: $title in $city\n    link: .url\n    pace: {{ rate: 100/s, per_day: unlimited }}\n"
     )
 }
 

@@ -54,7 +54,10 @@ pub(crate) async fn run(job: &Job<'_>, wish: &Wish, watcher: &mut Watcher) -> Ou
     let Some(cx) = open(job).await? else { return Ok(Beside::EngineGone) };
     watcher.note(&format!("{} works on {}; it is asked to run this import", job.holder, job.place.state.display()));
     let command = Command::Run { plan: Box::new(job.plan.clone()), wish: wish.clone() };
-    admin::wish(&cx, &command).await?;
+    // an engine that has died meanwhile may have looked at it, or left it to the next one
+    if !is_asked(&cx, wish).await? && !is_begun(&cx, job.plan, wish).await? {
+        admin::wish(&cx, &command).await?;
+    }
     let mut ticks: u32 = 0;
     let run = loop {
         match answer(&cx, job.plan, wish).await? {
@@ -139,7 +142,7 @@ async fn answer(cx: &Cx, plan: &Plan, wish: &Wish) -> Outcome<Answer> {
     let asked = is_asked(cx, wish).await?;
     let import: Option<Read<ImportDoc>> = docs::read(&*cx.store, DocKind::Import, &plan.name).await?;
     let Some(import) = import else { return Ok(Answer::Waits) };
-    let ours = wish.slot.as_ref().map(|slot| format!("{}@{slot}", plan.name));
+    let ours = run_id(plan, wish);
     let definition = plan.hash();
     if let Some(closed) = import.doc.closed.filter(|closed| Some(&closed.run) == ours.as_ref()) {
         return Ok(Answer::Run(closed.run));
@@ -158,6 +161,19 @@ async fn answer(cx: &Cx, plan: &Plan, wish: &Wish) -> Outcome<Answer> {
         )),
         None => Answer::Refused("the engine refused this run; its own output says why".to_owned()),
     })
+}
+
+/// The run that comes of the wish, if it starts one.
+fn run_id(plan: &Plan, wish: &Wish) -> Option<String> {
+    wish.slot.as_ref().map(|slot| format!("{}@{slot}", plan.name))
+}
+
+/// Whether the wish has started its run already.
+async fn is_begun(cx: &Cx, plan: &Plan, wish: &Wish) -> Outcome<bool> {
+    match run_id(plan, wish) {
+        Some(run) => Ok(cx.store.doc(DocKind::Run, &run).await?.is_some()),
+        None => Ok(false),
+    }
 }
 
 /// Whether the engine has not yet looked at the wish.

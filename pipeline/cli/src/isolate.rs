@@ -44,6 +44,7 @@ impl ChildProcess {
 #[async_trait]
 impl Isolate for ChildProcess {
     async fn run(&self, input: Vec<u8>) -> Result<Vec<u8>, String> {
+        tracing::info!(bytes = input.len(), "an input that was at work when a process died is computed in a child");
         let mut child = self.start().map_err(|error| format!("it could not be started: {error}"))?;
         match tokio::time::timeout(self.time, talk(&mut child, input)).await {
             Ok(answer) => answer,

@@ -50,7 +50,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) sandbox: bool,
     /// At most so many records of each crawl; then nothing counts as gone.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) limit: Option<u64>,
     /// Only say what would be done: no post, no file, no state is written.
     #[arg(long)]
