@@ -27,7 +27,7 @@ pub struct FileAnswer {
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// It is not there.
-    #[error("{path}: there is no such file in {}: paths are relative to the import", base.display())]
+    #[error("{path}: there is no such file in {}: paths begin at that folder", base.display())]
     Missing {
         /// As written.
         path: String,

@@ -5,7 +5,7 @@ use crate::docs::{self, Command, ImportDoc, Read, RunDoc, RunState, TargetDoc};
 use crate::error::{EngineError, Result};
 use crate::{admission, gone};
 use jobpipe_core::{Counts, DeadLetter, DocKind, Op, RowId, Written};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// How a run stands, in a word.
@@ -37,7 +37,8 @@ pub struct StageSummary {
 }
 
 /// What a run did to one target.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TargetSummary {
     /// Made.
     pub created: u64,
@@ -137,8 +138,9 @@ pub async fn summary(cx: &Cx, id: &str) -> Result<RunSummary> {
         stages.insert(stage.name.clone(), StageSummary { tasks: tasks.get(&stage.name).copied().unwrap_or(0), counts });
     }
     let import = admission::import(cx, &facts.import).await?.doc;
-    let mut targets = BTreeMap::new();
-    for (export, pinned) in &run.open.targets {
+    let mut targets = run.targets.clone();
+    let noted = !targets.is_empty() && import.closed.as_ref().is_none_or(|closed| closed.run != id);
+    for (export, pinned) in run.open.targets.iter().filter(|_| !noted) {
         for target in pinned {
             let one = target_summary(cx, &import, &run, export, &target.id).await?;
             let label =
@@ -159,6 +161,26 @@ pub async fn summary(cx: &Cx, id: &str) -> Result<RunSummary> {
         reasons: run.reasons.iter().map(|reason| format!("{}: {}", reason.stage, reason.what)).collect(),
         guard: run.guard.clone(),
     })
+}
+
+/// Notes in the last closed run what it did to its targets: rows tell only of the last run that moved them, and the next one is about to.
+pub(crate) async fn note_targets(cx: &Cx, import: &ImportDoc) -> Result<()> {
+    let Some(closed) = &import.closed else { return Ok(()) };
+    let mut summary = summary(cx, &closed.run).await?.targets;
+    for target in summary.values_mut() {
+        target.busy = false;
+        target.next_at = None;
+    }
+    loop {
+        let run = cx.run(&closed.run).await?;
+        if run.doc.targets == summary {
+            return Ok(());
+        }
+        let new = RunDoc { targets: summary.clone(), ..run.doc.clone() };
+        if docs::replace(&*cx.store, &*cx.ids, DocKind::Run, &closed.run, &run, new).await?.is_some() {
+            return Ok(());
+        }
+    }
 }
 
 fn standing(

@@ -166,6 +166,9 @@ async fn free(cx: &Cx, layout: &Layout, run: &RunDoc) -> Result<()> {
         if import.doc.open.as_ref().is_none_or(|open| open.facts.run != facts.run) {
             return Ok(());
         }
+        if !run.cancel {
+            crate::admin::note_targets(cx, &import.doc).await?;
+        }
         let new = freed(cx, layout, run, &import.doc).await?;
         cx.at(Point::CloseImport)?;
         if docs::replace(&*cx.store, &*cx.ids, DocKind::Import, &facts.import, &import, new).await?.is_some() {

@@ -130,6 +130,9 @@ pub struct RunDoc {
     pub counts: BTreeMap<String, jobpipe_core::Counts>,
     /// How many tasks each stage had.
     pub tasks: BTreeMap<String, u64>,
+    /// What it did to its targets, by name: noted when the next run was closed, since rows tell only of the last one.
+    #[serde(default)]
+    pub targets: BTreeMap<String, crate::admin::TargetSummary>,
     /// Its tasks and batches are cleared; this document is what is left.
     pub cleared: bool,
 }
@@ -153,6 +156,7 @@ impl RunDoc {
             ended_at: None,
             counts: BTreeMap::new(),
             tasks: BTreeMap::new(),
+            targets: BTreeMap::new(),
             cleared: false,
         }
     }

@@ -286,3 +286,14 @@ async fn a_refused_delete_is_told_once_and_not_repeated() {
     assert_eq!(world.pages.lock().unwrap().calls, calls);
     world.assert_in_step("wanted again");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_older_run_still_tells_what_it_did() {
+    let world = World::new(5, &["p1"]);
+    let first = world.run().await;
+    world.run().await;
+    let (cx, _) = world.cx(std::sync::Arc::new(jobpipe_engine::failpoint::NoFailpoints));
+    let told = jobpipe_engine::admin::summary(&cx, &first.run).await.unwrap();
+    assert_eq!((told.targets["p1"].created, told.targets["p1"].unchanged), (5, 0));
+    assert_eq!(told.state, Standing::Succeeded);
+}

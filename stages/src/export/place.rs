@@ -32,7 +32,7 @@ impl FileSettings {
             return Ok(full);
         }
         refuse(&format!(
-            "lies outside {}; write it relative to that folder, or let the operator allow its folder under `files:` in the settings",
+            "lies outside {}; write it relative to that folder, or let the operator allow its folder under `file_roots:` in the settings of the environment",
             self.root.display()
         ))
     }
