@@ -61,8 +61,8 @@ fn six_sources_fail_and_the_seventh_goes_on() {
         let event = events.iter().find(|event| event["event"] == "dead" && event["stage"] == *stage).unwrap();
         assert_eq!(event["message"], message);
         // people are told the same, with the place
-        let short = &letter["id"].as_str().unwrap()[..12];
-        let shown = project.jobpipe(&["dead", "show", short]).expect(0).out;
+        let short: String = letter["id"].as_str().unwrap().chars().take(12).collect();
+        let shown = project.jobpipe(&["dead", "show", &short]).expect(0).out;
         assert!(shown.contains(stage) && shown.contains(message), "{shown}");
     }
     let listed = project.jobpipe(&["dead", "list"]).expect(0).out;
