@@ -134,3 +134,26 @@ fn the_summary_has_its_fixed_shape() {
     assert!(summary["run"].as_str().unwrap().starts_with("acme@") && summary["elapsed_s"].is_f64());
     drop((pages, runtime));
 }
+
+#[test]
+fn imports_of_a_project_share_its_state_and_its_paths() {
+    let project = Project::new();
+    project.write("jobpipe.yml", "{}\n");
+    project.write("data/offers.json", &offers(3));
+    for name in ["a", "b"] {
+        let text = format!(
+            "name: {name}\ncrawl: {{ json: data/offers.json }}\ntransform: {{ key: .id }}\nexport: {{ jsonl: out/{name}.jsonl }}\n"
+        );
+        project.write(&format!("imports/{name}.yml"), &text);
+    }
+    let mut dies = project.command(&["run", "imports/a.yml"]);
+    assert!(!dies.env("JOBPIPE_FAILPOINT", "file.write").output().unwrap().status.success());
+    // the engine of `b` goes on with the open run of `a`, and puts its file where `a` itself would
+    project.jobpipe(&["run", "imports/b.yml"]).expect(0);
+    project.jobpipe(&["run", "imports/a.yml"]).expect(0);
+    for name in ["a", "b"] {
+        assert_eq!(lines(&project.path(&format!("out/{name}.jsonl"))).len(), 3);
+    }
+    assert!(project.path(".jobpipe/jobpipe.db").is_file());
+    assert!(!project.path("imports/.jobpipe").exists() && !project.path("imports/out").exists());
+}
