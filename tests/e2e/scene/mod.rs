@@ -5,10 +5,9 @@
 use career_site::CareerSite;
 use fbsim::{Expectation, ExpectedPost, FbSim};
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
 
 /// Page ids, and the names that imports use.
 pub const PAGES: [(&str, &str); 3] = [("1001", "acme-paris"), ("1002", "acme-lyon"), ("1003", "acme-lille")];
