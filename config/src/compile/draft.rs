@@ -99,17 +99,22 @@ impl Body {
 const DETAIL_BUNDLE: u32 = 20;
 
 impl Draft {
-    /// The queue of a stage that names none.
-    pub(super) fn default_queue(kind: StageKind) -> &'static str {
-        match kind {
-            StageKind::Crawl => "crawl",
-            StageKind::Transform => "transform",
-            StageKind::Export => "export",
+    /// The queue of a stage that names none: a transform of one stage waits where that one does, so that both share a
+    /// task; one where several meet has a queue of its own.
+    fn default_queue(&self, before: &[StagePlan]) -> String {
+        match (self.kind, self.from.as_slice()) {
+            (StageKind::Crawl, _) => "crawl".to_owned(),
+            (StageKind::Export, _) => "export".to_owned(),
+            (StageKind::Transform, [(only, _)]) => {
+                before.iter().find(|stage| stage.name == *only).map_or("transform", |stage| &stage.queue).to_owned()
+            }
+            (StageKind::Transform, _) => "transform".to_owned(),
         }
     }
 
-    /// The stage of the plan; `None` when it was not read to its end.
-    pub(super) fn into_plan(self) -> Option<StagePlan> {
+    /// The stage of the plan, after those `before` it; `None` when it was not read to its end.
+    pub(super) fn into_plan(self, before: &[StagePlan]) -> Option<StagePlan> {
+        let default_queue = self.default_queue(before);
         let body = self.body?;
         let mut plan = StagePlan {
             name: self.name,
@@ -117,7 +122,7 @@ impl Draft {
             kind: self.kind,
             connector: body.connector().to_owned(),
             feed: body.feed(),
-            queue: self.queue.unwrap_or_else(|| Self::default_queue(self.kind).to_owned()),
+            queue: self.queue.unwrap_or(default_queue),
             retry: RetryPolicy::default(),
             concurrency: None,
             bundle: 1,

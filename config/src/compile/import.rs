@@ -36,7 +36,10 @@ pub(super) fn read(cx: &mut Cx<'_>, root: &At<'_>) -> Option<Plan> {
     contract::check(cx, &mut drafts, &order);
     let mut waiting: Vec<Option<Draft>> = drafts.into_iter().map(Some).collect();
     let sorted = order.into_iter().filter_map(|index| waiting.get_mut(index).and_then(Option::take));
-    let stages = sorted.map(Draft::into_plan).collect::<Option<Vec<_>>>()?;
+    let mut stages = Vec::new();
+    for draft in sorted {
+        stages.push(draft.into_plan(&stages)?);
+    }
     Some(Plan { name: name?, stages, schedule })
 }
 

@@ -34,7 +34,7 @@ fn the_short_form_is_a_chain_with_defaults() {
         (RetryPolicy::default(), Budget::default(), None, None)
     );
     let transform = stage(&plan, "transform");
-    assert_eq!((transform.connector.as_str(), transform.queue.as_str(), transform.bundle), ("map", "transform", 1));
+    assert_eq!((transform.connector.as_str(), transform.queue.as_str(), transform.bundle), ("map", "crawl", 1));
     assert_eq!(transform.gone, Some(GonePolicy { after: 1, limit: 0.3 }));
     let facebook = stage(&plan, "facebook");
     assert_eq!((facebook.kind, facebook.feed, facebook.queue.as_str()), (StageKind::Export, Feed::Heads, "export"));

@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex};
 /// Settings of the engine, all with defaults that suit one machine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EngineSettings {
-    /// Queues that this process works on.
+    /// Queues that this process works on. The only process there is works on every queue: hints of a queue that is not
+    /// among these go to the first of them.
     pub queues: Vec<String>,
     /// Tasks that run at once.
     pub slots: usize,
@@ -160,8 +161,15 @@ impl Cx {
         self.layouts.lock().ok()?.get(definition).cloned()
     }
 
+    fn worked_on(&self, queue: &str) -> String {
+        let known = self.settings.queues.iter().find(|known| *known == queue).or(self.settings.queues.first());
+        known.map_or(queue, String::as_str).to_owned()
+    }
+
     /// Tells the broker as much as the window holds; the dispatcher tells the rest, and what gets lost.
     pub async fn hint(&self, hints: Vec<Hint>) -> Result<()> {
+        let hints: Vec<Hint> =
+            hints.into_iter().map(|hint| Hint { queue: self.worked_on(&hint.queue), ..hint }).collect();
         let Some(first) = hints.first() else { return Ok(()) };
         let room = self.settings.window.saturating_sub(self.broker.depth(&first.queue).await?);
         let hints: Vec<Hint> = hints.into_iter().take(room).collect();

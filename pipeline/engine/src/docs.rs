@@ -226,6 +226,9 @@ pub struct Mark {
     pub changed_gen: u64,
     /// Watermark: key.
     pub key: String,
+    /// How far it had planned under the definitions before: what lies below is touched by a change of definition, what
+    /// lies above was due anyway.
+    pub reached: (u64, String),
     /// Why the export waits here for approval, if it does.
     pub waits: Option<String>,
     /// The definition whose changes were approved or found small enough.

@@ -297,3 +297,29 @@ async fn an_older_run_still_tells_what_it_did() {
     assert_eq!((told.targets["p1"].created, told.targets["p1"].unchanged), (5, 0));
     assert_eq!(told.state, Standing::Succeeded);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_due_anyway_is_not_blamed_on_a_changed_definition() {
+    let mut world = World::new(10, &["p1"]);
+    world.run().await;
+    for n in 0..8 {
+        world.source.lock().unwrap().offers.get_mut(&format!("o{n:03}")).unwrap().title = format!("edited {n}");
+    }
+    // a definition that changes nothing for the two offers that stayed
+    world.gone = Some(jobpipe_core::GonePolicy { after: 2, limit: 0.3 });
+    let second = world.run().await;
+    assert_eq!((second.state, second.targets["p1"].updated), (Standing::Succeeded, 8), "{second:?}");
+    world.assert_in_step("edited");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stage_on_a_queue_of_its_own_takes_stored_batches() {
+    let mut world = World::new(23, &["p1"]);
+    world.transform_queue = "slow".to_owned();
+    let first = world.run().await;
+    assert_eq!(first.state, Standing::Succeeded);
+    assert!(first.stages["transform"].tasks > 0);
+    assert_eq!(first.stages["transform"].counts.given, 23);
+    world.assert_in_step("stored");
+    assert_eq!(files(&world, "run").len(), 23);
+}

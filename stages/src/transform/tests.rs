@@ -92,7 +92,7 @@ fn what_fails_where_or_is_gone_is_withdrawn_by_its_key() {
         (Fate::Live, "now"),
     ];
     assert_eq!(fates, expected);
-    assert!(outcome.records.iter().all(|record| (record.fate == Fate::Live) == !record.body.is_null()));
+    assert!(outcome.records.iter().all(|record| (record.fate == Fate::Live) != record.body.is_null()));
     assert!(outcome.dead.is_empty() && outcome.reasons.is_empty());
 }
 

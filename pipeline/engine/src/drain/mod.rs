@@ -162,8 +162,8 @@ async fn record_definitions(cx: &Cx, lease: &Lease, doc: &TargetDoc, exports: &[
         for (name, definition) in &stale {
             let mark = doc.marks.entry(name.clone()).or_default();
             mark.definition.clone_from(definition);
-            mark.changed_gen = 0;
-            mark.key.clear();
+            let reached = (std::mem::take(&mut mark.changed_gen), std::mem::take(&mut mark.key));
+            mark.reached = mark.reached.clone().max(reached);
             mark.waits = None;
         }
     })

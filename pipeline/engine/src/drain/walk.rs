@@ -228,7 +228,7 @@ async fn allowed(cx: &Cx, lease: &Lease, export: &Export, mark: &mut Mark) -> Re
     let why = if posted == 0 || mark.allowed.is_none() || export.closed.approved {
         None
     } else {
-        touched(cx, lease, export, posted).await?
+        touched(cx, lease, export, &mark.reached, posted).await?
     };
     if let Some(why) = why {
         if mark.waits.as_ref() != Some(&why) {
@@ -245,7 +245,13 @@ async fn allowed(cx: &Cx, lease: &Lease, export: &Export, mark: &mut Mark) -> Re
 }
 
 /// Counts what the definition would do; the sentence when it is too much.
-async fn touched(cx: &Cx, lease: &Lease, export: &Export, posted: u64) -> Result<Option<String>> {
+async fn touched(
+    cx: &Cx,
+    lease: &Lease,
+    export: &Export,
+    reached: &(u64, String),
+    posted: u64,
+) -> Result<Option<String>> {
     let mut above = (0, String::new());
     let mut touched: u64 = 0;
     loop {
@@ -256,9 +262,10 @@ async fn touched(cx: &Cx, lease: &Lease, export: &Export, posted: u64) -> Result
         for head in &heads {
             let id = export.row(&lease.target, &head.key);
             let Ok(want) = due::want(export, &id, Some(head)) else { continue };
+            // what changed since, or waits for its pace, would be sent whatever the definition
             let due: Option<Due> = due::compare(rows.get(&id), &want, export.sink.policy(), false);
-            // records that are new with this definition's first run are no surprise
-            touched += u64::from(due.is_some() && head.stamps.first_gen < export.closed.seq);
+            let planned = (head.stamps.changed_gen, &head.key) <= (reached.0, &reached.1);
+            touched += u64::from(due.is_some() && planned);
         }
     }
     #[expect(clippy::cast_precision_loss, reason = "a share for people, far below 2^52")]

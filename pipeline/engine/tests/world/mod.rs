@@ -117,6 +117,8 @@ pub struct World {
     pub gone: Option<GonePolicy>,
     pub targets: Vec<String>,
     pub template: String,
+    /// The queue of the transform: `crawl` shares the crawl's tasks, another one takes stored batches.
+    pub transform_queue: String,
     pub seen: Arc<Mutex<std::collections::BTreeMap<&'static str, u64>>>,
 }
 
@@ -141,6 +143,7 @@ impl World {
             gone: Some(GonePolicy { after: 1, limit: 0.3 }),
             targets: targets.iter().map(|&target| target.to_owned()).collect(),
             template: "v1".to_owned(),
+            transform_queue: "crawl".to_owned(),
             seen: Arc::default(),
         }
     }
@@ -162,7 +165,8 @@ impl World {
             max: Budget::default(),
             body: json!({}),
         };
-        let mut transform = stage("transform", &["crawl"], StageKind::Transform, "map", Feed::Batches, "crawl");
+        let mut transform =
+            stage("transform", &["crawl"], StageKind::Transform, "map", Feed::Batches, &self.transform_queue);
         transform.gone = self.gone;
         let mut facebook = stage("facebook", &["transform"], StageKind::Export, "facebook", Feed::Heads, "export");
         facebook.pace = Some(Pace { count: 100, every_ms: 1_000, per_day: None });
