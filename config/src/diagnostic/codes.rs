@@ -56,7 +56,7 @@ codes! {
     PSEUDO = "JP038", "a selector of another tool", "`::text`, `::attr()`, `:contains()` and the like are not CSS. The help says what to write instead.";
     NO_VALUE_HERE = "JP039", "a variable without a value here", "The variable exists, but has no value in this place.";
     NOT_FOUND = "JP060", "a file that cannot be read", "The file is not there, or may not be read, or is not UTF-8.";
-    OPERATOR_ONLY = "JP061", "a setting for operators only", "What protects the operator (private networks, file roots) can be set only in `config/environments/NAME.yml`, by `JOBPIPE_*` or by a flag, never by an import or `jobpipe.yml`.";
+    OPERATOR_ONLY = "JP061", "a setting for operators only", "What protects the operator (private networks, file roots) can be set only in `config/environments/NAME.yml` or by `JOBPIPE_*`, never by an import or `jobpipe.yml`.";
     BAD_VARIABLE = "JP062", "a setting in the environment that cannot be read", "A variable `JOBPIPE_*` has a value that its setting cannot have.";
     UNKNOWN_PAGE = "JP063", "no such page", "An export names a page that `pages` of the settings does not have.";
     NO_TARGETS = "JP064", "no targets", "The list of targets is empty: an export to nowhere is surely a mistake.";

@@ -223,6 +223,8 @@ impl HttpError {
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         match self {
+            // it says when to come again: no attempt is charged, as for a permit of our own limit
+            Self::SlowDown { status: 429, after: Some(_), .. } | Self::NoPermit { .. } => ErrorClass::Throttled,
             Self::Unreachable { .. }
             | Self::Dns { .. }
             | Self::Tls { certificate: false, .. }
@@ -234,7 +236,6 @@ impl HttpError {
             | Self::RobotsUnknown { .. } => ErrorClass::Transient,
             Self::Missing { .. } => ErrorClass::Missing,
             Self::Credentials { .. } => ErrorClass::Auth,
-            Self::NoPermit { .. } => ErrorClass::Throttled,
             Self::Tls { certificate: true, .. }
             | Self::Forbidden { .. }
             | Self::Status { .. }

@@ -102,7 +102,8 @@ async fn retry_after_pauses_the_host_for_everybody() {
     let client = client(&[&site]);
     let call = |path: &str| HttpCall { robots: false, ..HttpCall::get(site.url(path)) };
     let error = TaskError::from(client.fetch(&call("/busy")).await.unwrap_err());
-    assert_eq!((error.class, error.retry_after_ms), (ErrorClass::Transient, Some(120_000)));
+    // it was told when to come again, so no attempt is charged
+    assert_eq!((error.class, error.retry_after_ms), (ErrorClass::Throttled, Some(120_000)));
     let next = TaskError::from(client.fetch(&call("/")).await.unwrap_err());
     assert_eq!(next.class, ErrorClass::Throttled);
     assert!(next.retry_after_ms.is_some_and(|ms| ms > 110_000), "{next:?}");

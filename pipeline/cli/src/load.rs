@@ -3,17 +3,26 @@
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal;
 use jobpipe_config::diagnostic::{Style, render_all, to_json};
-use jobpipe_config::settings::{FileReport, Loaded, Lookup, load_project};
+use jobpipe_config::settings::{FileReport, Loaded, Lookup, Project, load_project};
 use jobpipe_core::Plan;
 use secrecy::SecretString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The longest secret that is read from a file, in bytes.
 const LONGEST_SECRET: u64 = 1 << 20;
 
-/// The process's environment, and files.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Process;
+/// The process's environment, and files; a relative path begins at the project's folder, never at the current one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Process {
+    root: PathBuf,
+}
+
+impl Process {
+    /// As the imports of a project see it.
+    pub(crate) fn of(project: &Project) -> Self {
+        Self { root: project.root.clone() }
+    }
+}
 
 impl Lookup for Process {
     fn variable(&self, name: &str) -> Option<SecretString> {
@@ -21,7 +30,8 @@ impl Lookup for Process {
     }
 
     fn file(&self, path: &str) -> std::io::Result<SecretString> {
-        if std::fs::metadata(path)?.len() > LONGEST_SECRET {
+        let path = self.root.join(path);
+        if std::fs::metadata(&path)?.len() > LONGEST_SECRET {
             return Err(std::io::Error::other("it is larger than 1 MiB, and so hardly a secret"));
         }
         std::fs::read_to_string(path).map(SecretString::from)
@@ -30,7 +40,7 @@ impl Lookup for Process {
 
 /// Loads an import that is to be run. Warnings are told, errors end the command with status 2.
 pub(crate) fn runnable(import: &Path, environment: Option<&str>) -> Outcome<(Loaded, Plan)> {
-    let loaded = load_project(import, environment, &Process);
+    let loaded = load_project(import, environment, &Process::default());
     for report in &loaded.reports {
         if !report.diagnostics.is_empty() {
             terminal::complain(&rendered(report));

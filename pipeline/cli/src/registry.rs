@@ -50,7 +50,7 @@ pub(crate) fn for_computing() -> Outcome<Registry> {
         settings: Settings::default(),
         root: PathBuf::from("/"),
         env: String::new(),
-        lookup: Arc::new(crate::load::Process),
+        lookup: Arc::new(crate::load::Process::default()),
         hosts: BTreeMap::new(),
     };
     registry(wiring, &Machine::new())

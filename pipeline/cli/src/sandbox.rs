@@ -112,11 +112,11 @@ pub(crate) struct SandboxLookup;
 
 impl Lookup for SandboxLookup {
     fn variable(&self, name: &str) -> Option<SecretString> {
-        Process.variable(name).or_else(|| Some(SecretString::from(TOKEN)))
+        Process::default().variable(name).or_else(|| Some(SecretString::from(TOKEN)))
     }
 
     fn file(&self, path: &str) -> std::io::Result<SecretString> {
-        Process.file(path).or_else(|_| Ok(SecretString::from(TOKEN)))
+        Process::default().file(path).or_else(|_| Ok(SecretString::from(TOKEN)))
     }
 }
 

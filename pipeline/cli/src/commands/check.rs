@@ -35,7 +35,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let mut names: BTreeMap<String, PathBuf> = BTreeMap::new();
     let (mut errors, mut warnings) = (0, 0);
     for file in &args.files {
-        let loaded = load_project(file, args.env.as_deref(), &Process);
+        let loaded = load_project(file, args.env.as_deref(), &Process::default());
         if let Some(error) = &loaded.override_error {
             errors += usize::from(told.insert(error.to_string()));
             tell(args.format, &format!("error[{}]: {error}", error.code()), &error.to_string(), error.code());

@@ -46,7 +46,7 @@ pub(crate) struct Args {
     /// The environment: config/environments/NAME.yml, with a state of its own.
     #[arg(long, value_name = "NAME", env = "JOBPIPE_ENV", hide_env = true)]
     pub(crate) env: Option<String>,
-    /// Crawl a sample site and post to simulated pages on this machine.
+    /// Crawl a sample site and post to simulated pages on this machine; no environment is used.
     #[arg(long)]
     pub(crate) sandbox: bool,
     /// At most so many records of each crawl; then nothing counts as gone.
@@ -152,7 +152,7 @@ impl Job {
             settings: self.loaded.settings.clone(),
             root: self.loaded.project.root.clone(),
             env: self.loaded.project.environment.clone(),
-            lookup: Arc::new(Process),
+            lookup: Arc::new(Process::of(&self.loaded.project)),
             hosts: Default::default(),
         };
         if let Some(sandbox) = sandbox {
