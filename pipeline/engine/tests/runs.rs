@@ -323,3 +323,20 @@ async fn a_stage_on_a_queue_of_its_own_takes_stored_batches() {
     world.assert_in_step("stored");
     assert_eq!(files(&world, "run").len(), 23);
 }
+
+#[tokio::test(start_paused = true)]
+async fn old_runs_leave_only_their_document() {
+    use jobpipe_core::TaskStore;
+    let world = World::new(8, &["p1"]);
+    let mut runs = Vec::new();
+    for _ in 0..6 {
+        runs.push(world.run().await.run);
+    }
+    let (first, last) = (runs[0].clone(), runs[5].clone());
+    let (cx, _) = world.cx(std::sync::Arc::new(jobpipe_engine::failpoint::NoFailpoints));
+    let told = jobpipe_engine::admin::summary(&cx, &first).await.unwrap();
+    assert_eq!((told.stages["crawl"].counts.given, told.targets["p1"].created), (8, 8), "counts outlive the tasks");
+    assert_eq!(world.store.tasks_of(&first, None, "", 100).await.unwrap().len(), 0);
+    assert!(!world.store.tasks_of(&last, None, "", 100).await.unwrap().is_empty());
+    world.assert_in_step("kept");
+}
