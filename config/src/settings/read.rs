@@ -69,9 +69,7 @@ fn operator(cx: &mut Cx<'_>, keys: &mut Fields<'_>, settings: &mut Settings, lay
     for at in [&private, &roots].into_iter().flatten().filter(|_| layer == Layer::Project) {
         let message = format!("`{}` cannot be set in jobpipe.yml", at.path);
         let problem = Problem::new(codes::OPERATOR_ONLY, at.key_span.clone(), &at.path, message);
-        cx.add(
-            problem.help("it protects the operator: set it in config/environments/NAME.yml or by JOBPIPE_*"),
-        );
+        cx.add(problem.help("it protects the operator: set it in config/environments/NAME.yml or by JOBPIPE_*"));
     }
     if layer == Layer::Project {
         return;

@@ -31,6 +31,8 @@ pub(super) async fn send_all(
     let mut silent = false;
     let mut created = false;
     for one in armed {
+        // a process that wants to stop sends no more; what is armed and surely not sent is due again
+        silent |= cx.stop.is_stopping();
         let export =
             exports.iter().find(|export| export.import == one.row.id.import && export.name == one.row.id.export);
         let Some(export) = export.filter(|_| !silent) else {
