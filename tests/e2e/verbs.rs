@@ -128,3 +128,16 @@ fn every_failpoint_is_listed_and_an_unknown_one_is_refused() {
     let done = project.jobpipe(&["run", "import.yml"]);
     assert!(done.code != 0 && done.err.contains("jobpipe failpoints"), "{}", done.err);
 }
+
+#[test]
+fn check_of_all_files_in_a_folder_knows_the_settings_for_what_they_are() {
+    let project = Project::new();
+    project.jobpipe(&["init", "."]).expect(0);
+    let done = project.jobpipe(&["check", "import.yml", "jobpipe.yml"]).expect(0);
+    assert!(done.out.contains("1 import checked"), "{}", done.out);
+    // a mistake in the settings is still told, once
+    project.write("jobpipe.yml", "pagse: {}\n");
+    let wrong = project.jobpipe(&["check", "import.yml", "jobpipe.yml"]).expect(2);
+    assert_eq!(wrong.err.matches("pagse: {}").count(), 1, "{}", wrong.err);
+    assert!(wrong.out.contains("1 error"), "{}", wrong.out);
+}

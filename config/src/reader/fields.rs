@@ -128,7 +128,7 @@ impl<'t> Fields<'t> {
         let current: Vec<&str> = self.known.iter().copied().filter(|key| !self.later.contains(key)).collect();
         for (key, at) in self.rest() {
             let owner = match self.at.path.rsplit_once('.').map_or(self.at.path.as_str(), |(_, last)| last) {
-                "" => "an import file".to_owned(),
+                "" => "this file".to_owned(),
                 name => format!("`{name}`"),
             };
             let help = match nearest(key, self.known.iter().copied()) {
