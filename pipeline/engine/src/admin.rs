@@ -90,15 +90,8 @@ pub struct RunSummary {
 /// Runs, newest first: of one import, or of all.
 pub async fn runs(cx: &Cx, import: Option<&str>, limit: usize) -> Result<Vec<Read<RunDoc>>> {
     let prefix = import.map_or(String::new(), |import| format!("{import}@"));
-    let mut all = Vec::new();
-    let mut after = String::new();
-    loop {
-        let page: Vec<(String, Read<RunDoc>)> =
-            docs::list(&*cx.store, DocKind::Run, &prefix, &after, cx.settings.page).await?;
-        let Some((last, _)) = page.last() else { break };
-        after.clone_from(last);
-        all.extend(page.into_iter().map(|(_, run)| run));
-    }
+    let runs: Vec<(String, Read<RunDoc>)> = docs::all(&*cx.store, DocKind::Run, &prefix).await?;
+    let mut all: Vec<Read<RunDoc>> = runs.into_iter().map(|(_, run)| run).collect();
     all.sort_by_key(|run| std::cmp::Reverse((run.doc.open.facts.started_at, run.doc.open.facts.seq)));
     all.truncate(limit);
     Ok(all)

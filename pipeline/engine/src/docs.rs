@@ -353,6 +353,25 @@ pub async fn replace<T: Serialize + Sync, S: DocStore + ?Sized>(
     Ok(applied.then_some(Read { version, doc: new }))
 }
 
+/// Documents read at a time by [`all`].
+const PAGE: usize = 500;
+
+/// Every document whose id starts with `prefix`, by id.
+pub async fn all<T: DeserializeOwned, S: DocStore + ?Sized>(
+    store: &S,
+    kind: DocKind,
+    prefix: &str,
+) -> Result<Vec<(String, Read<T>)>> {
+    let mut all = Vec::new();
+    let mut after = String::new();
+    loop {
+        let page = list(store, kind, prefix, &after, PAGE).await?;
+        let Some((last, _)) = page.last() else { return Ok(all) };
+        after.clone_from(last);
+        all.extend(page);
+    }
+}
+
 /// Up to `limit` documents with id greater than `after`.
 pub async fn list<T: DeserializeOwned, S: DocStore + ?Sized>(
     store: &S,

@@ -3,7 +3,7 @@
 use crate::compute::{Computed, Job, Link};
 use crate::cx::Cx;
 use crate::docs::RunDoc;
-use crate::error::{EngineError, Result};
+use crate::error::Result;
 use crate::event::Event;
 use crate::failpoint::Point;
 use crate::layout::Layout;
@@ -201,9 +201,4 @@ fn tell_retries(cx: &Cx, task: &Task, retries: &[(jobpipe_core::Request, TaskErr
             }
         });
     }
-}
-
-/// A file could not be written: nothing is dead, the run stays as it is.
-pub(crate) fn file_error(error: TaskError) -> EngineError {
-    EngineError::Stage(error)
 }

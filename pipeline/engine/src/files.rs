@@ -1,5 +1,6 @@
 //! The one task of a file export: it reads what the file is made of in its order, and gives it to the stage.
 
+use crate::batch;
 use crate::cx::Cx;
 use crate::docs::{self, RunDoc};
 use crate::error::{EngineError, Result};
@@ -8,7 +9,6 @@ use crate::failpoint::Point;
 use crate::layout::{Layout, Ledger};
 use crate::settle::Settled;
 use crate::sort::{Merge, Sortable, Sorter};
-use crate::{batch, execute};
 use async_trait::async_trait;
 use jobpipe_core::{
     Counts, DocKind, Fate, Feed, FileRecord, Head, RecordReader, RunFacts, StageCx, StagePlan, StateStore, StoreError,
@@ -31,11 +31,11 @@ pub(crate) async fn write(
         code: "JP521",
         message: format!("the definition of run {} has no stage `{}`", facts.run, task.task.stage),
     })?;
-    let export = cx.stages.file(&layout.plan, &stage.name).map_err(execute::file_error)?;
+    let export = cx.stages.file(&layout.plan, &stage.name).map_err(EngineError::Stage)?;
     let mut reader = reader(cx, layout, run, stage).await?;
     let stage_cx = StageCx { facts: Arc::clone(facts), clock: Arc::clone(&cx.clock), stop: Arc::clone(&cx.stop) };
     cx.at(Point::FileWrite)?;
-    let written = export.write(reader.as_mut(), &stage_cx).await.map_err(execute::file_error)?;
+    let written = export.write(reader.as_mut(), &stage_cx).await.map_err(EngineError::Stage)?;
     cx.at(Point::FileWritten)?;
     note(cx, &facts.run, &stage.name, &written).await?;
     cx.emit(Event::FileWritten {

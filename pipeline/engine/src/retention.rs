@@ -7,16 +7,9 @@ use jobpipe_core::DocKind;
 
 /// Clears the closed runs of an import beyond those that are kept whole.
 pub(crate) async fn clear(cx: &Cx, import: &str) -> Result<()> {
-    let mut closed = Vec::new();
-    let prefix = format!("{import}@");
-    let mut after = String::new();
-    loop {
-        let page: Vec<(String, Read<RunDoc>)> =
-            docs::list(&*cx.store, DocKind::Run, &prefix, &after, cx.settings.page).await?;
-        let Some((last, _)) = page.last() else { break };
-        after.clone_from(last);
-        closed.extend(page.into_iter().filter(|(_, run)| run.doc.state == RunState::Closed && !run.doc.cleared));
-    }
+    let runs: Vec<(String, Read<RunDoc>)> = docs::all(&*cx.store, DocKind::Run, &format!("{import}@")).await?;
+    let mut closed: Vec<_> =
+        runs.into_iter().filter(|(_, run)| run.doc.state == RunState::Closed && !run.doc.cleared).collect();
     closed.sort_by_key(|(_, run)| std::cmp::Reverse(run.doc.open.facts.seq));
     for (id, run) in closed.into_iter().skip(cx.settings.keep_runs) {
         let open = crate::admission::import(cx, import).await?.doc.open;

@@ -103,12 +103,5 @@ pub async fn sweep(cx: &Cx, memory: &mut Memory, at_once: bool) -> Result<()> {
 
 /// Every import, by name.
 pub async fn imports(cx: &Cx) -> Result<Vec<(String, Read<ImportDoc>)>> {
-    let mut all = Vec::new();
-    let mut after = String::new();
-    loop {
-        let page = docs::list(&*cx.store, DocKind::Import, "", &after, cx.settings.page).await?;
-        let Some((last, _)) = page.last() else { return Ok(all) };
-        after.clone_from(last);
-        all.extend(page);
-    }
+    docs::all(&*cx.store, DocKind::Import, "").await
 }

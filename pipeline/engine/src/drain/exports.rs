@@ -58,7 +58,7 @@ pub(super) async fn gather(cx: &Cx, target: &str, doc: &TargetDoc) -> Result<std
             }
             layout = cx.layout(definition).await?;
         }
-        match export(cx, &layout, mark, import, name) {
+        match export(cx, &layout, mark, name) {
             Ok((ledger, sink, pace)) => exports.push(Export {
                 mark: mark.clone(),
                 import: import.to_owned(),
@@ -80,7 +80,6 @@ fn export(
     cx: &Cx,
     layout: &Layout,
     mark: &str,
-    _import: &str,
     name: &str,
 ) -> std::result::Result<(String, Arc<dyn Sink>, Pace), String> {
     let stage = layout.plan.stage(name).ok_or_else(|| format!("{mark}: no such export"))?;
