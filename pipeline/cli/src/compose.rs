@@ -86,6 +86,7 @@ fn assemble(
         ids: machine.ids,
         events,
         failpoints,
+        sabotage: None,
         stop,
         settings,
         owner,

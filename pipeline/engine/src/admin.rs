@@ -144,7 +144,7 @@ pub async fn summary(cx: &Cx, id: &str) -> Result<RunSummary> {
     Ok(RunSummary {
         run: id.to_owned(),
         import: facts.import.clone(),
-        state: standing(&run, &stages, &targets),
+        state: if is_open(&import, id) { Standing::Running } else { standing(&run, &stages, &targets) },
         started_at: facts.started_at,
         ended_at: run.ended_at,
         stages,
@@ -174,6 +174,11 @@ pub(crate) async fn note_targets(cx: &Cx, import: &ImportDoc) -> Result<()> {
             return Ok(());
         }
     }
+}
+
+/// A closed run still holds its import until one write frees it and says whom to wake: only then do targets know of it.
+fn is_open(import: &ImportDoc, run: &str) -> bool {
+    import.open.as_ref().is_some_and(|open| open.facts.run == run)
 }
 
 fn standing(

@@ -5,6 +5,7 @@ use crate::error::{EngineError, Result};
 use crate::event::{Event, Events};
 use crate::failpoint::{Failpoints, Point};
 use crate::layout::Layout;
+use crate::sabotage::Rule;
 use jobpipe_core::{Broker, Clock, DocKind, Hint, Ids, Millis, Plan, Stages, StateStore, Stop, StoreError};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -107,6 +108,8 @@ pub struct Cx {
     pub failpoints: Arc<dyn Failpoints>,
     /// Whether to stop.
     pub stop: Arc<dyn Stop>,
+    /// The rule that is taken away: `None` outside the simulation.
+    pub sabotage: Option<Rule>,
     /// Settings.
     pub settings: EngineSettings,
     /// The name of this process in leases.
@@ -121,6 +124,12 @@ impl Cx {
     /// Dies here if a test says so.
     pub fn at(&self, point: Point) -> Result<()> {
         self.failpoints.hit(point).map_err(|_| EngineError::Killed(point.name()))
+    }
+
+    /// True unless the simulation took the rule away.
+    #[must_use]
+    pub fn keeps(&self, rule: Rule) -> bool {
+        self.sabotage != Some(rule)
     }
 
     /// Wall time.

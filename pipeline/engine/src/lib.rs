@@ -9,6 +9,7 @@ pub mod docs;
 pub mod event;
 pub mod failpoint;
 pub mod layout;
+pub mod sabotage;
 pub mod sweep;
 
 mod batch;

@@ -5,9 +5,12 @@
 mod world;
 
 use jobpipe_core::ErrorClass;
-use jobpipe_engine::admin::Standing;
+use jobpipe_engine::admin::{self, Standing};
 use jobpipe_engine::admission::Wish;
-use world::{Fault, World};
+use jobpipe_engine::docs::RunState;
+use jobpipe_engine::failpoint::{NoFailpoints, Point};
+use std::sync::Arc;
+use world::{DieAt, End, Fault, World};
 
 fn files(world: &World, name: &str) -> Vec<String> {
     world.files.lock().unwrap().get(name).cloned().unwrap_or_default()
@@ -339,4 +342,19 @@ async fn old_runs_leave_only_their_document() {
     assert_eq!(world.store.tasks_of(&first, None, "", 100).await.unwrap().len(), 0);
     assert!(!world.store.tasks_of(&last, None, "", 100).await.unwrap().is_empty());
     world.assert_in_step("kept");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_run_is_not_done_before_its_targets_know_of_it() {
+    let world = World::new(5, &["p1"]);
+    world.run().await;
+    world.source.lock().unwrap().offers.get_mut("o001").unwrap().title = "edited".into();
+    let die = Arc::new(DieAt::new(Point::CloseImport, 1));
+    assert!(matches!(world.process(&Wish::default(), die).await.unwrap(), End::Killed));
+    let (cx, _) = world.cx(Arc::new(NoFailpoints));
+    let run = admin::runs(&cx, Some("acme"), 1).await.unwrap().remove(0).doc;
+    assert_eq!(run.state, RunState::Closed);
+    assert_eq!(admin::summary(&cx, &run.open.facts.run).await.unwrap().state, Standing::Running);
+    world.run().await;
+    world.assert_in_step("freed");
 }

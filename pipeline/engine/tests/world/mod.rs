@@ -201,6 +201,7 @@ impl World {
             ids: Arc::clone(&self.ids) as Arc<dyn Ids>,
             events: Arc::new(NoEvents),
             failpoints,
+            sabotage: None,
             stop: Arc::clone(&stop) as Arc<dyn Stop>,
             settings: EngineSettings { page: 7, round: 5, slots: 4, batch_records: 3, ..EngineSettings::default() },
             owner: format!("process-{}", self.ids.nonce()),
