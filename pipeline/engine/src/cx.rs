@@ -33,6 +33,8 @@ pub struct EngineSettings {
     /// Crashes after which one input alone is dead: deaths of the whole process while it was in flight count one each,
     /// deaths of a child process that had nothing else count four.
     pub crash_limit: u32,
+    /// How long a loop waits at most before it looks again, and whether to stop.
+    pub tick: std::time::Duration,
     /// How long the sweep waits between rounds.
     pub sweep_every: std::time::Duration,
     /// Runs kept whole; older closed ones keep only their document.
@@ -55,6 +57,7 @@ impl Default for EngineSettings {
             page: 500,
             round: 64,
             crash_limit: 12,
+            tick: std::time::Duration::from_millis(100),
             sweep_every: std::time::Duration::from_secs(5),
             keep_runs: 3,
             sort_bytes: 48 << 20,

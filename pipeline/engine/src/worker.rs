@@ -11,9 +11,6 @@ use std::time::Duration;
 use tokio::sync::{Mutex, RwLock, Semaphore};
 use tokio::task::JoinSet;
 
-/// How long a loop waits at most before it looks whether to stop.
-const TICK: Duration = Duration::from_millis(100);
-
 /// Works until the process wants to stop, or a step fails. Tasks that run are finished first.
 pub async fn serve(cx: Arc<Cx>) -> Result<()> {
     sweep::take_over(&cx).await?;
@@ -72,7 +69,7 @@ async fn work(cx: Arc<Cx>, gate: Arc<Gate>, queue: String, halt: Halt) -> Result
             flatten(done)?;
         }
         let room = gate.slots.available_permits().clamp(1, 8);
-        let Ok(deliveries) = tokio::time::timeout(TICK, cx.broker.receive(&queue, room)).await else { continue };
+        let Ok(deliveries) = tokio::time::timeout(cx.settings.tick, cx.broker.receive(&queue, room)).await else { continue };
         let deliveries = deliveries?;
         let tags: Vec<u64> = deliveries.iter().map(|delivery| delivery.tag).collect();
         let ids: Vec<String> = deliveries.into_iter().map(|delivery| delivery.hint.task).collect();
@@ -156,8 +153,9 @@ async fn release(cx: &Cx, task: &Task) -> Result<()> {
 /// Waits for news, at most so long; a short rest first, so that a burst of news is one.
 async fn wait(cx: &Cx, news: &mut tokio::sync::watch::Receiver<u64>, most: Duration) {
     cx.clock.sleep(Duration::from_millis(5)).await;
-    let most = most.min(TICK * 5);
+    let most = most.min(cx.settings.tick * 5);
     tokio::select! {
+        biased;
         _ = news.changed() => {}
         () = cx.clock.sleep(most) => {}
     }
@@ -176,7 +174,7 @@ async fn dispatch(cx: Arc<Cx>, halt: Halt) -> Result<()> {
         for run in open {
             dispatch_run(&cx, &run, cursors.entry(run.clone()).or_default()).await?;
         }
-        wait(&cx, &mut news, TICK).await;
+        wait(&cx, &mut news, cx.settings.tick).await;
     }
     Ok(())
 }
@@ -217,7 +215,7 @@ async fn close(cx: Arc<Cx>, halt: Halt) -> Result<()> {
                 drain::wake_targets(&cx, &name).await?;
             }
         }
-        wait(&cx, &mut news, TICK).await;
+        wait(&cx, &mut news, cx.settings.tick).await;
     }
     Ok(())
 }
@@ -244,7 +242,7 @@ async fn drains(cx: Arc<Cx>, halt: Halt) -> Result<()> {
                 });
             }
         }
-        let most = next.map_or(TICK, |at| Duration::from_millis(u64::try_from(at - cx.now()).unwrap_or(0)));
+        let most = next.map_or(cx.settings.tick, |at| Duration::from_millis(u64::try_from(at - cx.now()).unwrap_or(0)));
         wait(&cx, &mut news, most).await;
     }
     while let Some(done) = running.join_next().await {
@@ -288,8 +286,8 @@ async fn sweeps(cx: Arc<Cx>, halt: Halt) -> Result<()> {
     let mut memory = sweep::Memory::default();
     let mut waited = Duration::ZERO;
     while goes_on(&cx, &halt) {
-        cx.clock.sleep(TICK).await;
-        waited += TICK;
+        cx.clock.sleep(cx.settings.tick).await;
+        waited += cx.settings.tick;
         if waited >= cx.settings.sweep_every {
             waited = Duration::ZERO;
             sweep::sweep(&cx, &mut memory, false).await?;
