@@ -158,6 +158,16 @@ impl Handle {
         self.shared.site().remove(references)
     }
 
+    /// Adds this text to the description of an offer.
+    pub fn describe(&self, reference: &str, text: &str) -> Result<(), ChangeError> {
+        self.shared.site().describe(reference, text)
+    }
+
+    /// Opens these offers again: what was withdrawn returns.
+    pub fn reopen_refs(&self, references: &[String]) -> Result<(), ChangeError> {
+        self.shared.site().reopen(references)
+    }
+
     /// Posts so many new offers; gives their references.
     pub fn add(&self, count: u32) -> Vec<String> {
         self.shared.site().add(count)

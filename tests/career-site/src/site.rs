@@ -106,6 +106,16 @@ impl Site {
         self.each(references, Offer::withdraw)
     }
 
+    pub(crate) fn reopen(&mut self, references: &[String]) -> Result<(), ChangeError> {
+        self.each(references, Offer::reopen)
+    }
+
+    /// Adds a paragraph of text to an offer's description.
+    pub(crate) fn describe(&mut self, reference: &str, text: &str) -> Result<(), ChangeError> {
+        let paragraph = format!("<p>{}</p>\n", crate::html::escape(text));
+        self.each(&[reference.to_owned()], |offer, now| offer.describe(&paragraph, now))
+    }
+
     /// Takes offers away as if they had never been.
     pub(crate) fn remove(&mut self, references: &[String]) -> Result<(), ChangeError> {
         self.all_known(references)?;
@@ -129,7 +139,7 @@ impl Site {
         added
     }
 
-    fn each(&mut self, references: &[String], change: fn(&mut Offer, i64)) -> Result<(), ChangeError> {
+    fn each(&mut self, references: &[String], change: impl Fn(&mut Offer, i64)) -> Result<(), ChangeError> {
         self.all_known(references)?;
         let now = clock::now_ms().max(self.changed_ms + 1);
         for offer in self.offers.iter_mut().filter(|offer| references.contains(&offer.reference)) {

@@ -58,6 +58,10 @@ pub struct Report {
 pub struct Totals {
     /// Graph calls since this process started, those that failed included.
     pub calls: u64,
+    /// Of these, calls that ask for a write.
+    pub writes: u64,
+    /// Of these, calls that the fault plan made go wrong.
+    pub struck: u64,
     /// Executed creates.
     pub creates: u64,
     /// Executed updates.
@@ -143,6 +147,8 @@ pub(crate) fn report(world: &World, expected: Option<&Expectation>) -> Report {
     let markers = markers(world, now);
     let mut totals = Totals {
         calls: world.calls,
+        writes: world.writes,
+        struck: world.struck,
         unmarked: visible.iter().filter(|post| post.marker.is_none()).count() as u64,
         dup_now: markers.iter().map(|marker| marker.visible_now.saturating_sub(1)).sum(),
         dup_ever: markers.iter().map(|marker| marker.visible_max_ever.saturating_sub(1)).sum(),

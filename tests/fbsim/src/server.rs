@@ -117,6 +117,12 @@ impl Handle {
         self.sim.world().effects.clone()
     }
 
+    /// How many writes were executed so far: cheap enough to be asked all the time.
+    #[must_use]
+    pub fn executed(&self) -> usize {
+        self.sim.world().effects.len()
+    }
+
     /// What was executed and what is visible now.
     #[must_use]
     pub fn report(&self) -> Report {

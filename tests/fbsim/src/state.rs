@@ -126,6 +126,10 @@ pub(crate) struct World {
     pub(crate) effects: Vec<Effect>,
     /// Graph calls since the start.
     pub(crate) calls: u64,
+    /// Of these, calls that ask for a write.
+    pub(crate) writes: u64,
+    /// Of these, calls that the fault plan made go wrong.
+    pub(crate) struck: u64,
     pub(crate) app_throttled_until: i64,
     pub(crate) app_calls_while_throttled: u64,
     /// Raised by a reset, so that a delayed write of the old world is not executed in the new one.
@@ -148,6 +152,8 @@ impl World {
             posts: HashMap::new(),
             effects: Vec::with_capacity(effects.len()),
             calls: 0,
+            writes: 0,
+            struck: 0,
             app_throttled_until: 0,
             app_calls_while_throttled: 0,
             generation: 0,
@@ -236,6 +242,8 @@ impl World {
         self.posts.clear();
         self.effects.clear();
         self.calls = 0;
+        self.writes = 0;
+        self.struck = 0;
         self.app_throttled_until = 0;
         self.app_calls_while_throttled = 0;
         self.generation += 1;

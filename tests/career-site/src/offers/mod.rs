@@ -101,6 +101,18 @@ impl Offer {
         self.touch(now_ms);
     }
 
+    /// Searches for candidates again.
+    pub(crate) fn reopen(&mut self, now_ms: i64) {
+        self.status = Status::Open;
+        self.touch(now_ms);
+    }
+
+    /// Says more, in HTML.
+    pub(crate) fn describe(&mut self, html: &str, now_ms: i64) {
+        self.description.push_str(html);
+        self.touch(now_ms);
+    }
+
     /// The path of the offer's page.
     #[must_use]
     pub fn path(&self) -> String {

@@ -17,7 +17,7 @@ mod throttle;
 pub(crate) use call::is_page_id;
 
 use crate::connection::Connection;
-use crate::faults::{Fault, FaultKind, When};
+use crate::faults::{Fault, FaultKind, OpKind, When};
 use crate::server::Sim;
 use crate::state::World;
 use axum::extract::{ConnectInfo, Request, State};
@@ -43,7 +43,11 @@ pub(crate) async fn serve(
         let mut world = sim.world();
         world.calls += 1;
         let half = Duration::from_millis(world.settings.latency_ms / 2);
-        (world.faults.strike(call.route.op(), call.route.page().unwrap_or_default()), half)
+        let fault = world.faults.strike(call.route.op(), call.route.page().unwrap_or_default());
+        let is_write = u64::from(call.route.op() != OpKind::Read);
+        world.writes += is_write;
+        world.struck += is_write * u64::from(fault.is_some());
+        (fault, half)
     };
     wait(half_latency).await;
     let response = match fault {

@@ -1,0 +1,34 @@
+//! Real processes, real servers on loopback, real `kill -9`: what no simulation of ours can prove.
+//!
+//! Each test is one id of the fault table and prints one FAULT line ([`line`]). Plain `cargo test` runs a short form;
+//! `scripts/faults` sets `JOBPIPE_FAULTS=full` and runs the sizes that the ids name. `JOBPIPE_FAULTS_SEED=N` repeats a run.
+#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::print_stdout, reason = "the FAULT lines are what these tests are for")]
+#![allow(unreachable_pub, reason = "shared by the modules of one test program")]
+#![allow(clippy::disallowed_methods, reason = "real processes live in real time")]
+
+mod chance;
+mod line;
+mod process;
+mod scene;
+mod store;
+mod t01_kills;
+
+use std::sync::OnceLock;
+use tokio::sync::{Mutex, MutexGuard};
+
+/// Whether the sizes are those of the table; else they suit every `cargo test`.
+fn full() -> bool {
+    std::env::var("JOBPIPE_FAULTS").is_ok_and(|size| size == "full")
+}
+
+/// `short`, or in the full form `full`.
+fn size<T>(short: T, long: T) -> T {
+    if full() { long } else { short }
+}
+
+/// One test after the other: side by side they would starve one another on two cores, and time limits with them.
+async fn alone() -> MutexGuard<'static, ()> {
+    static ONE: OnceLock<Mutex<()>> = OnceLock::new();
+    ONE.get_or_init(Mutex::default).lock().await
+}
