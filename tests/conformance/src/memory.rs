@@ -22,7 +22,7 @@ struct StoredHead {
     urls: BTreeSet<String>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Inner {
     docs: BTreeMap<(DocKind, String), Doc>,
     tasks: BTreeMap<TaskId, Task>,

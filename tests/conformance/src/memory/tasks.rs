@@ -56,6 +56,23 @@ impl Inner {
     }
 }
 
+impl MemoryStore {
+    /// A copy of everything: a backup.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self { inner: std::sync::Mutex::new(self.lock().clone()) }
+    }
+
+    /// Writes a commit by id alone, whatever state and fence the task has: what no store may do, for a simulation to show why.
+    pub fn tasks_overwrite(&self, commit: &Commit) {
+        if let Some(task) = self.lock().tasks.get_mut(&commit.id) {
+            task.state = TaskState::Running;
+            task.fence = commit.fence;
+            task.open = true;
+        }
+    }
+}
+
 fn ready_task(task: &Task) -> ReadyTask {
     let new = &task.task;
     ReadyTask {

@@ -1,0 +1,183 @@
+//! One simulated process: it can be killed at any await, stopped for a while, and its wall clock moved.
+
+use crate::broker::SimBroker;
+use crate::pages::SimStages;
+use crate::store::SimStore;
+use crate::world::{BEGIN, World};
+use async_trait::async_trait;
+use jobpipe_core::{Clock, Ids, Millis, Stop};
+use jobpipe_engine::compute::Inline;
+use jobpipe_engine::event::{Event, Events};
+use jobpipe_engine::failpoint::{Dead, Failpoints, Point};
+use jobpipe_engine::{Cx, EngineSettings, News};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What every port of a process passes: closed while it is stopped, for ever when it is dead.
+pub(crate) struct Gate {
+    /// The process's name.
+    pub name: String,
+    dead: AtomicBool,
+    paused: Mutex<Option<Instant>>,
+    skew: AtomicI64,
+    stopping: AtomicBool,
+}
+
+impl Gate {
+    pub(crate) fn new(name: String) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            dead: AtomicBool::new(false),
+            paused: Mutex::new(None),
+            skew: AtomicI64::new(0),
+            stopping: AtomicBool::new(false),
+        })
+    }
+
+    /// Returns when the process runs; never, once it is dead.
+    pub(crate) async fn pass(&self) {
+        loop {
+            if self.is_dead() {
+                std::future::pending::<()>().await;
+            }
+            let until = *self.paused.lock().unwrap_or_else(PoisonError::into_inner);
+            match until {
+                Some(until) if until > Instant::now() => tokio::time::sleep_until(until).await,
+                _ => return,
+            }
+        }
+    }
+
+    pub(crate) fn kill(&self) {
+        self.dead.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn pause(&self, time: Duration) {
+        *self.paused.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + time);
+    }
+
+    pub(crate) fn move_clock(&self, by: i64) {
+        self.skew.fetch_add(by, Ordering::Relaxed);
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+}
+
+struct SimClock {
+    world: Arc<World>,
+    gate: Arc<Gate>,
+}
+
+#[async_trait]
+impl Clock for SimClock {
+    fn now(&self) -> Millis {
+        self.world.now() + self.gate.skew.load(Ordering::Relaxed)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.world.elapsed()
+    }
+
+    async fn sleep(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+        self.gate.pass().await;
+    }
+}
+
+struct SimIds(Arc<World>);
+
+impl Ids for SimIds {
+    fn run(&self) -> String {
+        format!("{:06}", self.0.nonce())
+    }
+
+    fn nonce(&self) -> u64 {
+        self.0.nonce()
+    }
+
+    fn fraction(&self) -> f64 {
+        self.0.chance.fraction()
+    }
+}
+
+struct SimStop(Arc<Gate>);
+
+impl Stop for SimStop {
+    fn is_stopping(&self) -> bool {
+        self.0.stopping.load(Ordering::Relaxed)
+    }
+}
+
+/// Kills at named places.
+struct SimFailpoints {
+    world: Arc<World>,
+    gate: Arc<Gate>,
+}
+
+impl Failpoints for SimFailpoints {
+    fn hit(&self, point: Point) -> Result<(), Dead> {
+        if self.gate.is_dead() {
+            return Err(Dead);
+        }
+        let faults = &self.world.faults;
+        let focused = Point::ALL.get(faults.focus) == Some(&point);
+        let probability = if focused { 0.15 + faults.failpoint } else { faults.failpoint };
+        if self.world.fault("killed at a failpoint", probability) {
+            self.world.count(point.name());
+            self.world.tell(|| format!("{}  killed at {}", self.gate.name, point.name()));
+            self.gate.kill();
+            return Err(Dead);
+        }
+        Ok(())
+    }
+}
+
+struct SimEvents {
+    world: Arc<World>,
+    gate: Arc<Gate>,
+}
+
+impl Events for SimEvents {
+    fn emit(&self, event: Event) {
+        self.world.tell(|| match &event {
+            Event::TaskDone { .. } => String::new(),
+            event => format!("{}  event {event:?}", self.gate.name),
+        });
+    }
+}
+
+/// How processes are set up in one seed.
+#[derive(Debug, Clone)]
+pub(crate) struct Setup {
+    /// Settings of the engine.
+    pub settings: EngineSettings,
+}
+
+/// The ports of a new process.
+pub(crate) fn cx(world: &Arc<World>, gate: &Arc<Gate>, setup: &Setup) -> Arc<Cx> {
+    let _ = BEGIN;
+    Arc::new(Cx {
+        store: Arc::new(SimStore::new(Arc::clone(world), Arc::clone(gate))),
+        broker: Arc::new(SimBroker::new(Arc::clone(world), Arc::clone(gate))),
+        stages: Arc::new(SimStages::new(Arc::clone(world), Arc::clone(gate))),
+        compute: Arc::new(Inline),
+        clock: Arc::new(SimClock { world: Arc::clone(world), gate: Arc::clone(gate) }),
+        ids: Arc::new(SimIds(Arc::clone(world))),
+        events: Arc::new(SimEvents { world: Arc::clone(world), gate: Arc::clone(gate) }),
+        failpoints: Arc::new(SimFailpoints { world: Arc::clone(world), gate: Arc::clone(gate) }),
+        stop: Arc::new(SimStop(Arc::clone(gate))),
+        sabotage: world.rule,
+        settings: setup.settings.clone(),
+        owner: gate.name.clone(),
+        news: News::default(),
+        layouts: Mutex::default(),
+    })
+}

@@ -1,0 +1,190 @@
+//! What outlives every process: the store's server, the broker's, the source, the pages, the time; and who watches them.
+
+use crate::chance::Chance;
+use crate::monitor::Monitor;
+use crate::pages::Pages;
+use crate::source::Source;
+use jobpipe_conformance::{MemoryBroker, MemoryStore};
+use jobpipe_core::Millis;
+use jobpipe_engine::sabotage::Rule;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Wall time at the start of every simulation.
+pub(crate) const BEGIN: Millis = 1_795_000_000_000;
+
+/// How likely each fault is, in one seed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Faults {
+    /// A write is refused and not applied.
+    pub store_refuses: f64,
+    /// A write is applied and then reported failed.
+    pub store_lies: f64,
+    /// A write is applied although its process is gone by then.
+    pub store_late: f64,
+    /// A failpoint kills.
+    pub failpoint: f64,
+    /// The failpoint of this index kills more often.
+    pub focus: usize,
+    /// A hint is lost, doubled or late; each.
+    pub hint: f64,
+    /// A page's call goes wrong in some way.
+    pub page: f64,
+    /// A page's read fails.
+    pub read: f64,
+    /// A source's answer fails.
+    pub source: f64,
+    /// The driver kills a process, in each of its turns.
+    pub kill: f64,
+    /// The driver stops a process for longer than a lease.
+    pub pause: f64,
+    /// The driver moves a process's wall clock.
+    pub clock: f64,
+    /// The driver makes the broker lose or repeat everything.
+    pub broker: f64,
+}
+
+/// Everything outside the processes.
+pub(crate) struct World {
+    /// Chance of faults.
+    pub chance: Chance,
+    /// Whether anything goes wrong at all.
+    pub faulty: AtomicBool,
+    /// How likely what is.
+    pub faults: Faults,
+    /// The rule that is taken away.
+    pub rule: Option<Rule>,
+    began: tokio::time::Instant,
+    store: Mutex<Arc<MemoryStore>>,
+    /// The broker's server.
+    pub broker: MemoryBroker,
+    source: Mutex<Source>,
+    pages: Mutex<Pages>,
+    monitor: Mutex<Monitor>,
+    nonces: AtomicU64,
+    steps: AtomicU64,
+    counts: Mutex<BTreeMap<&'static str, u64>>,
+    trace: Option<Mutex<Vec<String>>>,
+    violation: Mutex<Option<String>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, faults: Faults, rule: Option<Rule>, source: Source, pages: Pages, trace: bool) -> Self {
+        Self {
+            chance: Chance::new(seed, 2),
+            faulty: AtomicBool::new(true),
+            faults,
+            rule,
+            began: tokio::time::Instant::now(),
+            store: Mutex::default(),
+            broker: MemoryBroker::new(),
+            source: Mutex::new(source),
+            pages: Mutex::new(pages),
+            monitor: Mutex::default(),
+            nonces: AtomicU64::new(1),
+            steps: AtomicU64::new(0),
+            counts: Mutex::default(),
+            trace: trace.then(Mutex::default),
+            violation: Mutex::new(None),
+        }
+    }
+
+    /// What the store holds now.
+    pub(crate) fn store(&self) -> Arc<MemoryStore> {
+        Arc::clone(&lock(&self.store))
+    }
+
+    /// The store is another one from now on.
+    pub(crate) fn set_store(&self, store: MemoryStore) {
+        *lock(&self.store) = Arc::new(store);
+    }
+
+    pub(crate) fn source(&self) -> MutexGuard<'_, Source> {
+        lock(&self.source)
+    }
+
+    pub(crate) fn pages(&self) -> MutexGuard<'_, Pages> {
+        lock(&self.pages)
+    }
+
+    pub(crate) fn monitor(&self) -> MutexGuard<'_, Monitor> {
+        lock(&self.monitor)
+    }
+
+    /// Time since the beginning.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// True time.
+    pub(crate) fn now(&self) -> Millis {
+        BEGIN + Millis::try_from(self.elapsed().as_millis()).unwrap_or(Millis::MAX)
+    }
+
+    /// A number that was never given before.
+    pub(crate) fn nonce(&self) -> u64 {
+        self.nonces.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// True when this fault happens now; counted.
+    pub(crate) fn fault(&self, name: &'static str, probability: f64) -> bool {
+        let happens = self.faulty.load(Ordering::Relaxed) && self.chance.hit(probability);
+        if happens {
+            self.count(name);
+        }
+        happens
+    }
+
+    pub(crate) fn count(&self, name: &'static str) {
+        *lock(&self.counts).entry(name).or_default() += 1;
+    }
+
+    pub(crate) fn counts(&self) -> BTreeMap<&'static str, u64> {
+        lock(&self.counts).clone()
+    }
+
+    /// One step: a write of the store, a call of a page.
+    pub(crate) fn step(&self) {
+        self.steps.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps.load(Ordering::Relaxed)
+    }
+
+    /// True when the rule stands.
+    pub(crate) fn keeps(&self, rule: Rule) -> bool {
+        self.rule != Some(rule)
+    }
+
+    /// Writes a line of the trace, if there is one.
+    pub(crate) fn tell(&self, line: impl FnOnce() -> String) {
+        if let Some(trace) = &self.trace {
+            lock(trace).push(format!("{:>9.3}  {}", self.elapsed().as_secs_f64(), line()));
+        }
+    }
+
+    pub(crate) fn trace(&self) -> Vec<String> {
+        self.trace.as_ref().map(|trace| lock(trace).clone()).unwrap_or_default()
+    }
+
+    /// An invariant does not hold. The first one counts.
+    pub(crate) fn violated(&self, what: impl FnOnce() -> String) {
+        let mut violation = lock(&self.violation);
+        if violation.is_none() {
+            let what = what();
+            self.tell(|| format!("VIOLATION {what}"));
+            *violation = Some(what);
+        }
+    }
+
+    pub(crate) fn violation(&self) -> Option<String> {
+        lock(&self.violation).clone()
+    }
+}
