@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test without its fixtures must fail")]
 
 use jobpipe_config::diagnostic::{Diagnostic, Style, render_all};
+use jobpipe_config::settings::{Lookup, load_project};
 use std::path::{Path, PathBuf};
 
 fn folder(name: &str) -> PathBuf {
@@ -34,19 +35,77 @@ fn good_imports_compile_without_a_word() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
+/// What differs between the places that a fixture names in its first line and those that were told; `None` = nothing.
+fn difference(text: &str, told: &[Diagnostic]) -> Option<String> {
+    let expected = text.lines().next().and_then(|line| line.strip_prefix("# expect: "));
+    let Some(expected) = expected else {
+        return Some("its first line is not `# expect: JP0xx:line:column ...`".to_owned());
+    };
+    let told: Vec<String> = told.iter().map(Diagnostic::place).collect();
+    (told.join(" ") != expected).then(|| format!("expected {expected}\n    told {}", told.join(" ")))
+}
+
 #[test]
 fn bad_imports_are_told_where_they_are_bad() {
     let mut wrong = Vec::new();
     for (name, text) in fixtures("bad") {
         let checked = jobpipe_config::check(&text, &format!("{name}.yml"));
-        let places: Vec<String> = checked.diagnostics.iter().map(Diagnostic::place).collect();
-        let expected = text.lines().next().unwrap().trim_start_matches("# expect: ").to_owned();
-        if places.join(" ") != expected {
-            wrong.push(format!("{name}: expected {expected}\n{}", places.join(" ")));
-        }
+        wrong.extend(difference(&text, &checked.diagnostics).map(|what| format!("{name}: {what}")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Without any variable or file.
+struct Nothing;
+
+impl Lookup for Nothing {
+    fn variable(&self, _: &str) -> Option<secrecy::SecretString> {
+        None
+    }
+    fn file(&self, _: &str) -> std::io::Result<secrecy::SecretString> {
+        Err(std::io::ErrorKind::NotFound.into())
+    }
+}
+
+#[test]
+fn bad_settings_are_told_where_they_are_bad() {
+    let mut wrong = Vec::new();
+    for (name, text) in fixtures("bad-settings") {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("jobpipe.yml"), &text).unwrap();
+        let import = folder.path().join("import.yml");
+        std::fs::write(&import, "name: acme\ncrawl: { json: ./x.json }\n").unwrap();
+        let loaded = load_project(&import, None, &Nothing);
+        let told: Vec<Diagnostic> = loaded.reports.into_iter().flat_map(|report| report.diagnostics).collect();
+        wrong.extend(difference(&text, &told).map(|what| format!("{name}: {what}")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The comparison of this file would see one that is missing, one too many and one in the next column.
+#[test]
+fn a_diagnostic_more_or_less_is_a_difference() {
+    let bad = fixtures("bad");
+    assert!(bad.len() >= 60, "{} fixtures", bad.len());
+    for (name, text) in bad {
+        let mut told = jobpipe_config::check(&text, "x.yml").diagnostics;
+        assert!(difference(&text, &told).is_none(), "{name}");
+        let last = told.last_mut().unwrap_or_else(|| panic!("{name}: nothing is told"));
+        last.column += 1;
+        assert!(difference(&text, &told).is_some(), "{name}: another column");
+        let last = told.pop().unwrap();
+        assert!(difference(&text, &told).is_some(), "{name}: one less");
+        told.extend([Diagnostic { column: last.column - 1, ..last.clone() }, last]);
+        assert!(difference(&text, &told).is_some(), "{name}: one more");
+    }
+}
+
+#[test]
+fn the_words_about_bad_imports() {
+    for (name, text) in fixtures("bad") {
+        let checked = jobpipe_config::check(&text, &format!("{name}.yml"));
         insta::assert_snapshot!(name, render_all(&checked.diagnostics, &text, Style::Plain));
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
 #[test]

@@ -85,6 +85,9 @@ fn query(cx: &mut Cx<'_>, at: At<'_>, crawl: &mut Crawl) {
     }
 }
 
+/// Headers that hold nothing but a secret.
+const CREDENTIALS: [&str; 3] = ["authorization", "proxy-authorization", "cookie"];
+
 fn headers(cx: &mut Cx<'_>, at: At<'_>, crawl: &mut Crawl) {
     let Some(fields) = Fields::open(cx, at, "headers by name: `{ accept: text/html }`") else { return };
     for (name, at) in fields.all() {
@@ -99,6 +102,9 @@ fn headers(cx: &mut Cx<'_>, at: At<'_>, crawl: &mut Crawl) {
             cx.add(problem.expected("letters, digits and `-`"));
         }
         if let Some(value) = cx.value(&at, Place::Header, REQUEST_VARS) {
+            if CREDENTIALS.contains(&name.to_ascii_lowercase().as_str()) && value.value.literal().is_some() {
+                cx.plain_secret(&at, Severity::Error);
+            }
             crawl.requests.push(cx.used(&at, &value.value));
             crawl.spec.headers.insert(name.to_owned(), value.text);
         }

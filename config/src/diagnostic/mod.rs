@@ -8,6 +8,7 @@ mod render;
 
 pub use lines::{Lines, Position};
 pub use nearest::nearest;
+pub(crate) use problems::MOST;
 pub use problems::{Problem, Problems};
 pub use render::{Style, render, render_all, to_json};
 

@@ -1,7 +1,14 @@
 //! The nearest right spelling.
 
+/// The longest text that is compared, in bytes.
+const LONGEST: usize = 100;
+
 /// The one of `known` that `wrong` was probably meant to be, if any is near enough.
 pub fn nearest<'k>(wrong: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    // No name is that long, and comparing takes time and memory in its length.
+    if wrong.len() > LONGEST {
+        return None;
+    }
     let lower = wrong.to_lowercase();
     let score = |candidate: &str| {
         if candidate == lower || candidate.replace('_', "") == lower.replace(['-', '_'], "") {

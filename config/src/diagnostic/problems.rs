@@ -4,7 +4,7 @@ use super::{Diagnostic, Lines, Severity};
 use std::ops::Range;
 
 /// At most so many are kept of one file: a file that is not an import at all would give thousands.
-const MOST: usize = 200;
+pub(crate) const MOST: usize = 200;
 
 /// One problem as it is found, before it is placed in its file.
 #[derive(Debug, Clone)]
@@ -102,9 +102,12 @@ impl<'s> Problems<'s> {
 
     /// Adds one. The same code at the same place is told once.
     pub fn add(&mut self, problem: Problem) {
+        if self.is_full() {
+            return;
+        }
         let start = self.lines.position(problem.span.start);
         let known = |old: &Diagnostic| old.code == problem.code && (old.line, old.column) == (start.line, start.column);
-        if self.found.len() >= MOST || self.found.iter().any(known) {
+        if self.found.iter().any(known) {
             return;
         }
         self.found.push(Diagnostic {
@@ -121,6 +124,12 @@ impl<'s> Problems<'s> {
             span: problem.span,
             related: problem.related,
         });
+    }
+
+    /// Whether no more is kept: what is found from now on need not be put into words.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.found.len() >= MOST
     }
 
     /// Gives each problem without a path the one that `path` tells for its first byte.

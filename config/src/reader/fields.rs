@@ -127,6 +127,9 @@ impl<'t> Fields<'t> {
     pub(crate) fn finish(self, cx: &mut Cx<'_>) {
         let current: Vec<&str> = self.known.iter().copied().filter(|key| !self.later.contains(key)).collect();
         for (key, at) in self.rest() {
+            if cx.problems.is_full() {
+                return;
+            }
             let owner = match self.at.path.rsplit_once('.').map_or(self.at.path.as_str(), |(_, last)| last) {
                 "" => "this file".to_owned(),
                 name => format!("`{name}`"),

@@ -8,6 +8,7 @@ use crate::reader::Cx;
 use jobpipe_core::Plan;
 use jobpipe_expr::Lookup;
 use secrecy::ExposeSecret;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// The settings file that marks a project's folder.
@@ -131,17 +132,40 @@ fn layer(path: &Path, settings: &mut Settings, layer: Layer, lookup: &dyn Lookup
 
 /// The text of a file, or a report that says why there is none.
 fn read_text(path: &Path, file: &str) -> Result<String, FileReport> {
-    let size = std::fs::metadata(path).map(|about| about.len());
-    let read = match size {
-        // The tree says the same of a text that is too large; here it is not even read.
-        Ok(size) if size > 2 * crate::tree::MAX_BYTES as u64 => Err("it is larger than 1 MiB".to_owned()),
-        _ => std::fs::read(path).map_err(|error| error.to_string()),
-    };
-    let text = read.and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned()));
-    text.map_err(|reason| {
+    let bytes = read_bytes(path).map_err(|reason| {
         let problem = Problem::new(codes::NOT_FOUND, 0..0, "", format!("`{file}` cannot be read: {reason}"));
         single(file, problem.help("check the path, and that the file may be read"))
-    })
+    })?;
+    String::from_utf8(bytes).map_err(|error| not_utf8(file, &error))
+}
+
+/// Never more than a file may have and a little: what is asked for may be a device that does not end.
+fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
+    // The tree says the same of a text that is a little too large.
+    let most = 2 * crate::tree::MAX_BYTES as u64;
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path).and_then(|opened| opened.take(most + 1).read_to_end(&mut bytes));
+    match read {
+        Ok(_) if bytes.len() as u64 > most => Err("it is larger than 1 MiB".to_owned()),
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Points at the first byte that is no UTF-8.
+fn not_utf8(file: &str, error: &std::string::FromUtf8Error) -> FileReport {
+    let (bytes, at) = (error.as_bytes(), error.utf8_error().valid_up_to());
+    let what = match bytes {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "it is UTF-16".to_owned(),
+        _ => format!("byte 0x{:02X} is not UTF-8", bytes.get(at).copied().unwrap_or_default()),
+    };
+    let source = String::from_utf8_lossy(bytes).into_owned();
+    let mut cx = Cx::new(&source, file);
+    let end = at + char::REPLACEMENT_CHARACTER.len_utf8();
+    let problem = Problem::new(codes::NOT_FOUND, at..end, "", format!("`{file}` is not UTF-8 text: {what}"));
+    cx.add(problem.help("save the file as UTF-8"));
+    let diagnostics = cx.problems.finish();
+    FileReport { file: file.to_owned(), source, diagnostics }
 }
 
 /// A report about a file without text.

@@ -1,7 +1,7 @@
 //! From the parser's events to a tree; what cannot be in an import is noted on the way.
 
 use super::{Entry, Kind, MAX_DEPTH, MAX_NODES, Node, Notation, Scalar};
-use crate::diagnostic::{Problem, codes};
+use crate::diagnostic::{MOST, Problem, codes};
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StructureStyle};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -138,8 +138,11 @@ impl Builder<'_> {
         None
     }
 
+    /// Notes a problem; a file that is full of them needs no more than are told.
     fn problem(&mut self, problem: Problem) {
-        self.out.problems.push(problem);
+        if self.out.problems.len() < MOST {
+            self.out.problems.push(problem);
+        }
     }
 
     fn stopped(&self, at: usize, error: Option<ScanError>) -> Stopped {
@@ -148,7 +151,7 @@ impl Builder<'_> {
     }
 
     fn too_large(&mut self, at: usize, what: &str) -> Stopped {
-        self.problem(Problem::new(codes::TOO_LARGE, at..at, "", what.to_owned()));
+        self.out.problems.push(Problem::new(codes::TOO_LARGE, at..at, "", what.to_owned()));
         self.stopped(at, None)
     }
 
@@ -212,7 +215,7 @@ impl Builder<'_> {
 
     fn open(&mut self, start: usize, flow: bool, map: bool) -> Option<Stopped> {
         if self.stack.len() >= MAX_DEPTH {
-            return Some(self.too_large(start, "values are nested more than 32 levels deep"));
+            return Some(self.too_large(start, super::TOO_DEEP));
         }
         let keyless = self.stack.last().is_some_and(|open| open.keys.is_some() && open.pending.is_none());
         if keyless {

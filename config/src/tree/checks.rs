@@ -2,7 +2,7 @@
 
 use super::build::Built;
 use super::{Entry, Kind, Node, Notation, Scalar, flaws, quoted};
-use crate::diagnostic::{Problem, codes};
+use crate::diagnostic::{MOST, Problem, codes};
 use std::ops::Range;
 
 /// Checks the tree of `source`; what is reported becomes [`Kind::Broken`].
@@ -175,12 +175,17 @@ fn torn_in_flow(node: &Node) -> bool {
 /// Tabs outside of values and comments.
 fn tabs(source: &str, built: &Built, problems: &mut Vec<Problem>) {
     let mut last_line = None;
+    let mut told = 0;
     for (at, _) in source.match_indices('\t') {
         let line = source.get(..at).and_then(|before| before.rfind('\n'));
         let inside = covered(&built.scalars, at) || covered(&built.comments, at);
         if inside || last_line == Some(line) {
             continue;
         }
+        if told == MOST {
+            return;
+        }
+        told += 1;
         last_line = Some(line);
         let problem =
             Problem::new(codes::TAB, at..at + 1, "", "a tab, where YAML wants spaces").help("indent with spaces");

@@ -17,6 +17,12 @@ pub fn parse(problems: &mut Problems<'_>) -> Option<Node> {
         problems.add(Problem::new(codes::TOO_LARGE, 0..0, "", "the file is larger than 1 MiB"));
         return None;
     }
+    if let Some((at, found)) = source.char_indices().find(|(_, c)| is_no_text(*c)) {
+        let message = format!("a character that no text holds: U+{:04X}", u32::from(found));
+        let problem = Problem::new(codes::SYNTAX, at..at + found.len_utf8(), "", message);
+        problems.add(problem.help("save the file as plain UTF-8 text; inside double quotes it is written `\\u....`"));
+        return None;
+    }
     let mut text = source.to_owned();
     let mut broken: Vec<usize> = Vec::new();
     loop {
@@ -37,6 +43,11 @@ pub fn parse(problems: &mut Problems<'_>) -> Option<Node> {
         broken.push(value.start);
         text.replace_range(value.clone(), &filler(value.len()));
     }
+}
+
+/// Control characters other than white space: YAML has none, and a file full of them is UTF-16 or no text at all.
+fn is_no_text(c: char) -> bool {
+    c.is_ascii_control() && !matches!(c, '\t' | '\n' | '\r') || matches!(c, '\u{fffe}' | '\u{ffff}')
 }
 
 fn finish(source: &str, mut built: Built, problems: &mut Problems<'_>) -> Option<Node> {
@@ -79,6 +90,10 @@ fn diagnose(text: &str, stopped: &Stopped) -> Diagnosis {
     };
     let at = stopped.at.min(text.len());
     let kind = error.kind();
+    if matches!(kind, ErrorKind::RecursionLimitExceeded) {
+        let problem = Problem::new(codes::TOO_LARGE, at..at, "", super::TOO_DEEP);
+        return Diagnosis { problem, value: None };
+    }
     let bounds = line_bounds(text, at);
     let indent =
         text.get(bounds.clone()).map_or("", |line| line.get(..line.len() - line.trim_start().len()).unwrap_or(""));
@@ -154,6 +169,10 @@ fn value_problem(line: &Line<'_>, stopped: &Stopped, kind: &ErrorKind, info: &st
     let key = line.key.map_or("- ".to_owned(), |key| format!("{key}: "));
     let span = line.value.clone();
     if matches!(kind, ErrorKind::UnclosedQuotedScalar) {
+        // `[title, join(", ")]`: the quotes are closed; the comma between them has torn the value in two.
+        if matches!(first, '[' | '{') && closes(value).is_some() {
+            return Some(flow_problem(stopped.at, info, line));
+        }
         let problem = Problem::new(codes::SYNTAX, stopped.at..span.end, "", "the quote is not closed on this line");
         return Some(problem.help("close it"));
     }
