@@ -17,6 +17,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("jobpipe-conformance", &["jobpipe-core"]),
     ("fbsim", &[]),
     ("career-site", &[]),
+    // programs that nothing imports
+    ("jobpipe-benches", &["jobpipe-core", "jobpipe-embedded", "jobpipe-engine"]),
     (
         "jobpipe",
         &[

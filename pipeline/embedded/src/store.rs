@@ -128,6 +128,7 @@ impl Drop for SqliteStore {
         join(&mut self.reader_threads);
         self.writer = None;
         join(&mut self.writer_threads);
+        tracing::info!(stats = %self.stats(), "store closed");
     }
 }
 
