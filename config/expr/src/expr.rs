@@ -1,5 +1,6 @@
 //! A compiled jq expression.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -35,11 +36,19 @@ impl Expr {
 
     /// The one value of the expression on a record: `None` when it gives none. Two or more are an error.
     pub fn eval(&self, subject: &Subject<'_>, vars: &Vars) -> Result<Option<Json>, EvalError> {
-        let mut found = self.outputs(subject, vars, 2)?;
+        Ok(self.value(subject, vars)?.map(Cow::into_owned))
+    }
+
+    /// The same; what stands in the record as it is, is not copied.
+    pub fn value<'v>(&'v self, subject: &Subject<'v>, vars: &'v Vars) -> Result<Option<Cow<'v, Json>>, EvalError> {
+        if let Some(found) = self.inner.program.straight(subject, vars) {
+            return Ok(found);
+        }
+        let mut found = self.inner.program.interpret(&self.inner.source, subject, vars, 2)?;
         if found.len() > 1 {
             return Err(EvalError::ManyValues { source_text: self.inner.source.clone() });
         }
-        Ok(found.pop())
+        Ok(found.pop().map(Cow::Owned))
     }
 
     /// Up to `most` values of the expression, in order; what would come after is not computed.
@@ -49,7 +58,7 @@ impl Expr {
 
     /// Whether the one value of the expression is `true`: anything else, and no value, is false.
     pub fn test(&self, subject: &Subject<'_>, vars: &Vars) -> Result<bool, EvalError> {
-        Ok(self.eval(subject, vars)? == Some(Json::Bool(true)))
+        Ok(matches!(self.value(subject, vars)?.as_deref(), Some(Json::Bool(true))))
     }
 
     /// The jq, as compiled.

@@ -83,6 +83,11 @@ pub(crate) fn within<T: Send>(work: impl Fn() -> T + Sync) -> Result<T, Stop> {
     }
 }
 
+/// Runs `work` under a fresh budget on this thread only.
+pub(crate) fn here<T>(work: impl Fn() -> T) -> Result<T, Stop> {
+    on_this_stack(STACK_HERE, work)
+}
+
 /// Runs `work` on a thread with a large stack; [`Stop::Stack`] cannot come out.
 pub(crate) fn on_a_larger_stack<T: Send>(work: impl Fn() -> T + Sync) -> Result<T, Stop> {
     let deep = || match on_this_stack(STACK_APART - STACK_RESERVE, &work) {

@@ -5,7 +5,6 @@ mod arithmetic;
 mod check;
 mod data;
 mod dates;
-mod fast;
 mod functions;
 mod html;
 pub mod limits;
@@ -16,6 +15,7 @@ mod order;
 mod program;
 mod reads;
 mod regexes;
+mod straight;
 mod val;
 mod wording;
 

@@ -172,7 +172,7 @@ fn fromjson(value: &Val) -> ValR {
     Ok(Val::from_json(&json))
 }
 
-fn tonumber(value: &Val) -> ValR {
+pub(crate) fn tonumber(value: &Val) -> ValR {
     match value {
         Val::Num(_) => Ok(value.clone()),
         Val::Str(text) => Num::parse(text.trim()).map(Val::Num).ok_or_else(|| {

@@ -1,5 +1,6 @@
 //! Compiling an expression and running it.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::{self, Write};
 
@@ -11,8 +12,8 @@ use serde_json::Value as Json;
 
 use super::check::Names;
 use super::data::{Closed, Env};
-use super::fast::Fast;
 use super::limits::{self, MAX_NESTING, MAX_SOURCE, MAX_TOKENS, Stop};
+use super::straight::Straight;
 use super::val::Val;
 use super::{check, functions, reads};
 use crate::error::{MAX_MESSAGE, bounded, code};
@@ -21,7 +22,7 @@ use crate::{EvalError, ExprError, Fields, LimitKind, Scope, Subject, Vars};
 /// A compiled expression.
 pub(crate) struct Program {
     filter: jaq_core::Filter<Closed>,
-    fast: Option<Fast>,
+    straight: Option<Straight>,
     /// The variables of the run that it uses, in the order in which jaq was told of them.
     names: BTreeSet<String>,
     fields: Fields,
@@ -47,13 +48,18 @@ impl Program {
         if most == 0 {
             return Ok(Vec::new());
         }
-        if let Some(found) = self.fast.as_ref().and_then(|fast| fast.eval(subject.record())) {
-            return Ok(vec![found]);
+        if let Some(found) = self.straight(subject, vars) {
+            return Ok(found.map(Cow::into_owned).into_iter().collect());
         }
         self.interpret(source, subject, vars, most)
     }
 
-    /// The same, by jq alone.
+    /// The one value on a record, or that there is none, where no interpreter is needed for it.
+    pub(crate) fn straight<'v>(&'v self, subject: &Subject<'v>, vars: &'v Vars) -> Option<Option<Cow<'v, Json>>> {
+        self.straight.as_ref()?.eval(subject.record(), vars)
+    }
+
+    /// Up to `most` outputs, by jq alone.
     pub(crate) fn interpret(
         &self,
         source: &str,
@@ -143,7 +149,7 @@ fn compile(source: &str, scope: &Scope) -> Result<Program, ExprError> {
         .with_global_vars(variables.iter().map(String::as_str))
         .compile(modules)
         .map_err(|errors| undefined(source, errors).unwrap_or_else(unexpected))?;
-    Ok(Program { filter, fast: Fast::of(&term), names: names.used, fields: reads::fields(&term) })
+    Ok(Program { filter, straight: Straight::of(&term), names: names.used, fields: reads::fields(&term) })
 }
 
 /// What is left after [`Names`]: labels.
