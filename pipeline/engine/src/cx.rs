@@ -35,6 +35,9 @@ pub struct EngineSettings {
     pub crash_limit: u32,
     /// How long a loop waits at most before it looks again, and whether to stop.
     pub tick: std::time::Duration,
+    /// How long a lease that stands still is left to its owner, where several engines share the store. `None`: this
+    /// process is the only engine there is, so that what others held when it began is free at once.
+    pub lease_ttl: Option<std::time::Duration>,
     /// How long the sweep waits between rounds.
     pub sweep_every: std::time::Duration,
     /// Runs kept whole; older closed ones keep only their document.
@@ -57,6 +60,7 @@ impl Default for EngineSettings {
             page: 500,
             round: 64,
             crash_limit: 12,
+            lease_ttl: None,
             tick: std::time::Duration::from_millis(100),
             sweep_every: std::time::Duration::from_secs(5),
             keep_runs: 3,

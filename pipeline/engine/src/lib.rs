@@ -24,6 +24,7 @@ mod execute;
 mod files;
 mod gone;
 mod heads;
+mod leases;
 mod relay;
 mod retention;
 mod settle;

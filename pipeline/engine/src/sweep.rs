@@ -4,35 +4,66 @@ use crate::cx::Cx;
 use crate::docs::{self, ImportDoc, Read};
 use crate::drain;
 use crate::error::Result;
+use crate::leases::Watch;
 use crate::settle;
 use crate::{admission, closing, relay, retention};
 use jobpipe_core::{Commit, DocKind, ErrorClass, Task, TaskError, TaskInput, TaskState};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// What one sweep remembers for the next.
 #[derive(Debug, Default)]
 pub struct Memory {
     /// Terminal tasks whose `open` was still true: relayed when seen twice, for their worker may be at it now.
     unrelayed: BTreeSet<String>,
+    /// Leases of running tasks.
+    tasks: Watch,
+    /// Leases of targets.
+    targets: Watch,
 }
 
-/// An engine that has just taken the role: no other owner lives, so everything running is free at once.
-pub async fn take_over(cx: &Cx) -> Result<()> {
-    drain::free_all(cx).await?;
-    for (_, import) in imports(cx).await? {
-        let Some(open) = &import.doc.open else { continue };
-        admission::ensure(cx, open).await?;
-        let mut after = String::new();
-        loop {
-            let tasks = cx.store.tasks_open(&open.facts.run, TaskState::Running, &after, cx.settings.page).await?;
-            let Some(last) = tasks.last() else { break };
-            after.clone_from(&last.task.id);
-            for task in &tasks {
-                free(cx, task).await?;
+/// What an engine does first. The only one there is frees everything that is held, for no other owner lives; one of
+/// several frees nothing yet, and begins to watch.
+pub async fn take_over(cx: &Cx) -> Result<Memory> {
+    let mut memory = Memory::default();
+    let alone = cx.settings.lease_ttl.is_none();
+    if alone {
+        drain::free_leases(cx, |_, _| true).await?;
+        for (_, import) in imports(cx).await? {
+            if let Some(open) = &import.doc.open {
+                free_running(cx, &open.facts.run, |_| true).await?;
             }
         }
     }
-    sweep(cx, &mut Memory::default(), true).await
+    sweep(cx, &mut memory, alone).await?;
+    Ok(memory)
+}
+
+/// Frees what others hold and what was seen to stand still for a whole time to live.
+async fn take_standing(cx: &Cx, memory: &mut Memory, runs: &[String], ttl: Duration) -> Result<()> {
+    let mut look = memory.targets.look(ttl);
+    drain::free_leases(cx, |target, doc| look.stands(cx, target, doc.fence, doc.renewal)).await?;
+    let mut look = memory.tasks.look(ttl);
+    for run in runs {
+        free_running(cx, run, |task| look.stands(cx, &task.task.id, task.fence, task.renewal)).await?;
+    }
+    Ok(())
+}
+
+/// Frees the running tasks of a run that are `free`.
+async fn free_running(cx: &Cx, run: &str, mut is_free: impl FnMut(&Task) -> bool) -> Result<()> {
+    let mut after = String::new();
+    loop {
+        let tasks = cx.store.tasks_open(run, TaskState::Running, &after, cx.settings.page).await?;
+        let Some(last) = tasks.last() else { return Ok(()) };
+        after.clone_from(&last.task.id);
+        for task in &tasks {
+            if is_free(task) {
+                free(cx, task).await?;
+                cx.news.tell();
+            }
+        }
+    }
 }
 
 /// A task whose owner died: ready again with one more crash, or dead when one input did it too often.
@@ -77,7 +108,13 @@ async fn free(cx: &Cx, task: &Task) -> Result<()> {
 /// One sweep over all imports. `at_once`: nobody else is at work, so relays are repeated without a second look.
 pub async fn sweep(cx: &Cx, memory: &mut Memory, at_once: bool) -> Result<()> {
     let mut unrelayed = BTreeSet::new();
-    for (name, import) in imports(cx).await? {
+    let imports = imports(cx).await?;
+    if let Some(ttl) = cx.settings.lease_ttl {
+        let open = imports.iter().filter_map(|(_, import)| import.doc.open.as_ref());
+        let runs: Vec<String> = open.map(|open| open.facts.run.clone()).collect();
+        take_standing(cx, memory, &runs, ttl).await?;
+    }
+    for (name, import) in imports {
         if let Some(open) = &import.doc.open {
             let run = &open.facts.run;
             if cx.store.doc(DocKind::Run, run).await?.is_none() {

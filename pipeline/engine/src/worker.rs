@@ -3,6 +3,7 @@
 use crate::cx::Cx;
 use crate::docs::{self, Read, TargetDoc};
 use crate::error::{EngineError, Result};
+use crate::leases::{self, Claim, Held};
 use crate::{admin, closing, drain, execute, sweep};
 use jobpipe_core::{Commit, DocKind, Hint, Millis, Task, TaskState};
 use std::collections::{BTreeMap, HashMap};
@@ -13,21 +14,26 @@ use tokio::task::JoinSet;
 
 /// Works until the process wants to stop, or a step fails. Tasks that run are finished first.
 pub async fn serve(cx: Arc<Cx>) -> Result<()> {
-    sweep::take_over(&cx).await?;
+    let memory = sweep::take_over(&cx).await?;
     let halt = Arc::new(tokio::sync::watch::Sender::new(false));
     let gate = Arc::new(Gate {
         slots: Semaphore::new(cx.settings.slots),
         alone: RwLock::new(()),
         stages: Mutex::new(HashMap::new()),
     });
+    let held = Arc::new(Held::default());
+    let idle = tokio::sync::watch::Sender::new(false);
     let mut loops: JoinSet<Result<()>> = JoinSet::new();
+    if let Some(ttl) = cx.settings.lease_ttl {
+        loops.spawn(leases::renew(Arc::clone(&cx), Arc::clone(&held), ttl, idle.subscribe()));
+    }
     for queue in cx.settings.queues.clone() {
-        loops.spawn(work(Arc::clone(&cx), Arc::clone(&gate), queue, halt.subscribe()));
+        loops.spawn(work(Arc::clone(&cx), Arc::clone(&gate), Arc::clone(&held), queue, halt.subscribe()));
     }
     loops.spawn(dispatch(Arc::clone(&cx), halt.subscribe()));
     loops.spawn(close(Arc::clone(&cx), halt.subscribe()));
-    loops.spawn(drains(Arc::clone(&cx), halt.subscribe()));
-    loops.spawn(sweeps(Arc::clone(&cx), halt.subscribe()));
+    loops.spawn(drains(Arc::clone(&cx), held, halt.subscribe()));
+    loops.spawn(sweeps(Arc::clone(&cx), memory, halt.subscribe()));
     let mut end = Ok(());
     while let Some(done) = loops.join_next().await {
         let done = done.unwrap_or_else(|error| {
@@ -41,6 +47,10 @@ pub async fn serve(cx: Arc<Cx>) -> Result<()> {
         if let (Ok(()), Err(error)) = (&end, done) {
             end = Err(error);
             halt.send_replace(true);
+        }
+        // what is left is the renewing: nothing is held any more
+        if loops.len() <= 1 {
+            idle.send_replace(true);
         }
     }
     end
@@ -62,14 +72,16 @@ struct Gate {
     stages: Mutex<HashMap<(String, String), Arc<Semaphore>>>,
 }
 
-async fn work(cx: Arc<Cx>, gate: Arc<Gate>, queue: String, halt: Halt) -> Result<()> {
+async fn work(cx: Arc<Cx>, gate: Arc<Gate>, held: Arc<Held>, queue: String, halt: Halt) -> Result<()> {
     let mut running: JoinSet<Result<()>> = JoinSet::new();
     while goes_on(&cx, &halt) {
         while let Some(done) = running.try_join_next() {
             flatten(done)?;
         }
         let room = gate.slots.available_permits().clamp(1, 8);
-        let Ok(deliveries) = tokio::time::timeout(cx.settings.tick, cx.broker.receive(&queue, room)).await else { continue };
+        let Ok(deliveries) = tokio::time::timeout(cx.settings.tick, cx.broker.receive(&queue, room)).await else {
+            continue;
+        };
         let deliveries = deliveries?;
         let tags: Vec<u64> = deliveries.iter().map(|delivery| delivery.tag).collect();
         let ids: Vec<String> = deliveries.into_iter().map(|delivery| delivery.hint.task).collect();
@@ -82,7 +94,11 @@ async fn work(cx: Arc<Cx>, gate: Arc<Gate>, queue: String, halt: Halt) -> Result
         cx.broker.ack(&queue, &tags).await?;
         drop(permits);
         for task in claimed {
-            running.spawn(one(Arc::clone(&cx), Arc::clone(&gate), task));
+            let (cx, gate, holding) = (Arc::clone(&cx), Arc::clone(&gate), held.hold(Claim::of(&task)));
+            running.spawn(async move {
+                let _holding = holding;
+                one(cx, gate, task).await
+            });
         }
     }
     while let Some(done) = running.join_next().await {
@@ -221,7 +237,7 @@ async fn close(cx: Arc<Cx>, halt: Halt) -> Result<()> {
 }
 
 /// Drains the targets that are due, several at once.
-async fn drains(cx: Arc<Cx>, halt: Halt) -> Result<()> {
+async fn drains(cx: Arc<Cx>, held: Arc<Held>, halt: Halt) -> Result<()> {
     let mut news = cx.news.subscribe();
     let mut running: JoinSet<Result<String>> = JoinSet::new();
     let mut busy: std::collections::BTreeSet<String> = std::collections::BTreeSet::new();
@@ -235,8 +251,9 @@ async fn drains(cx: Arc<Cx>, halt: Halt) -> Result<()> {
                 break;
             }
             if busy.insert(target.clone()) {
-                let cx = Arc::clone(&cx);
+                let (cx, holding) = (Arc::clone(&cx), held.hold(Claim::Target(target.clone())));
                 running.spawn(async move {
+                    let _holding = holding;
                     drain::drain(&cx, &target).await?;
                     Ok(target)
                 });
@@ -282,8 +299,7 @@ async fn due_targets(cx: &Cx) -> Result<(Vec<String>, Option<Millis>)> {
 }
 
 /// Repeats what a crash may have skipped.
-async fn sweeps(cx: Arc<Cx>, halt: Halt) -> Result<()> {
-    let mut memory = sweep::Memory::default();
+async fn sweeps(cx: Arc<Cx>, mut memory: sweep::Memory, halt: Halt) -> Result<()> {
     let mut waited = Duration::ZERO;
     while goes_on(&cx, &halt) {
         cx.clock.sleep(cx.settings.tick).await;

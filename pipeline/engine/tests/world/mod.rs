@@ -70,7 +70,7 @@ impl Ids for TestIds {
 pub struct TestStop(AtomicBool);
 
 impl TestStop {
-    fn stop(&self) {
+    pub fn stop(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
 }
@@ -120,6 +120,8 @@ pub struct World {
     /// The queue of the transform: `crawl` shares the crawl's tasks, another one takes stored batches.
     pub transform_queue: String,
     pub seen: Arc<Mutex<std::collections::BTreeMap<&'static str, u64>>>,
+    /// How long processes leave a lease that stands still; `None`: each is alone.
+    pub lease_ttl: Option<Duration>,
 }
 
 /// How a process ended.
@@ -145,6 +147,7 @@ impl World {
             template: "v1".to_owned(),
             transform_queue: "crawl".to_owned(),
             seen: Arc::default(),
+            lease_ttl: None,
         }
     }
 
@@ -203,7 +206,14 @@ impl World {
             failpoints,
             sabotage: None,
             stop: Arc::clone(&stop) as Arc<dyn Stop>,
-            settings: EngineSettings { page: 7, round: 5, slots: 4, batch_records: 3, ..EngineSettings::default() },
+            settings: EngineSettings {
+                page: 7,
+                round: 5,
+                slots: 4,
+                batch_records: 3,
+                lease_ttl: self.lease_ttl,
+                ..EngineSettings::default()
+            },
             owner: format!("process-{}", self.ids.nonce()),
             news: News::default(),
             layouts: Mutex::default(),

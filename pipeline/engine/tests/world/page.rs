@@ -39,6 +39,8 @@ pub struct Pages {
     next: u64,
     /// Faults of coming calls, any page.
     pub faults: VecDeque<Option<Fault>>,
+    /// The next call is answered so late.
+    pub slow: Option<Duration>,
     /// Calls made.
     pub calls: u64,
     pub reads: u64,
@@ -130,7 +132,8 @@ impl Sink for TestSink {
     }
 
     async fn apply(&self, target: &str, call: &EffectCall) -> EffectAnswer {
-        self.clock.sleep(Duration::from_millis(2)).await;
+        let late = self.pages.lock().unwrap().slow.take().unwrap_or(Duration::from_millis(2));
+        self.clock.sleep(late).await;
         let mut pages = self.pages.lock().unwrap();
         pages.calls += 1;
         let now = self.clock.now();

@@ -26,6 +26,8 @@ pub struct Source {
     pub failing: BTreeMap<String, ErrorClass>,
     /// URLs that answer a transient error so many times.
     pub flaky: BTreeMap<String, u32>,
+    /// URLs that answer late, once.
+    pub slow: BTreeMap<String, std::time::Duration>,
     /// Requests made.
     pub asked: Vec<String>,
     /// The listing is empty.
@@ -93,6 +95,10 @@ impl Stage for Crawl {
         let mut answers = Vec::new();
         for request in requests {
             self.clock.sleep(std::time::Duration::from_millis(3)).await;
+            let late = self.source.lock().unwrap().slow.remove(&request.url);
+            if let Some(late) = late {
+                self.clock.sleep(late).await;
+            }
             let result = self.source.lock().unwrap().get(&request.url);
             answers.push(Answer { request, result, body: Vec::new(), at: self.clock.now() });
         }

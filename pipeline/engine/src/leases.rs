@@ -1,0 +1,135 @@
+//! Leases on a store that several engines share: an owner renews what it holds, an observer takes over what it saw stand
+//! still. No wall clock decides, and none but the observer's own monotonic one; fences carry safety, the time to live
+//! spares work and the crash counter.
+
+use crate::cx::Cx;
+use crate::drain;
+use crate::error::Result;
+use crate::sabotage::Rule;
+use jobpipe_core::{Task, TaskId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// A lease that this process took.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Claim {
+    /// A task, under a fence.
+    Task(TaskId, u64),
+    /// A target.
+    Target(String),
+}
+
+impl Claim {
+    /// The claim that gave this task.
+    #[must_use]
+    pub(crate) fn of(task: &Task) -> Self {
+        Self::Task(task.task.id.clone(), task.fence)
+    }
+}
+
+/// What this process works on now.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    claims: Mutex<BTreeSet<Claim>>,
+}
+
+impl Held {
+    /// Renewed until the answer is dropped.
+    #[must_use]
+    pub(crate) fn hold(self: &Arc<Self>, claim: Claim) -> Holding {
+        self.lock().insert(claim.clone());
+        Holding { held: Arc::clone(self), claim }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<Claim>> {
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// As long as it lives its claim is renewed.
+#[derive(Debug)]
+pub(crate) struct Holding {
+    held: Arc<Held>,
+    claim: Claim,
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        self.held.lock().remove(&self.claim);
+    }
+}
+
+/// Renews everything that is held three times in a time to live, until `end` says so: tasks that are finished while the
+/// process stops are renewed too.
+pub(crate) async fn renew(
+    cx: Arc<Cx>,
+    held: Arc<Held>,
+    ttl: Duration,
+    mut end: tokio::sync::watch::Receiver<bool>,
+) -> Result<()> {
+    while !*end.borrow() {
+        tokio::select! {
+            biased;
+            _ = end.changed() => {}
+            () = cx.clock.sleep(ttl / 3) => renew_all(&cx, &held).await?,
+        }
+    }
+    Ok(())
+}
+
+async fn renew_all(cx: &Cx, held: &Held) -> Result<()> {
+    let claims: Vec<Claim> = held.lock().iter().cloned().collect();
+    let mut tasks = Vec::new();
+    for claim in claims {
+        match claim {
+            Claim::Task(id, fence) => tasks.push((id, fence)),
+            Claim::Target(target) => drain::renew(cx, &target).await?,
+        }
+    }
+    if !tasks.is_empty() {
+        cx.store.tasks_renew(&tasks).await?;
+    }
+    Ok(())
+}
+
+/// What an observer saw of the leases of others.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    seen: BTreeMap<String, Sight>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Sight {
+    fence: u64,
+    renewal: u64,
+    since: Duration,
+}
+
+impl Watch {
+    /// A look at every lease there is: what this look does not come by is forgotten when it ends.
+    #[must_use]
+    pub(crate) fn look(&mut self, ttl: Duration) -> Look<'_> {
+        Look { ttl, before: std::mem::take(&mut self.seen), watch: self }
+    }
+}
+
+/// One look of a [`Watch`].
+#[derive(Debug)]
+pub(crate) struct Look<'a> {
+    ttl: Duration,
+    before: BTreeMap<String, Sight>,
+    watch: &'a mut Watch,
+}
+
+impl Look<'_> {
+    /// True when this lease, just read, was seen unmoved for a whole time to live. The taking must be filtered on what
+    /// was read, for the owner may renew between the reading and the taking.
+    pub(crate) fn stands(&mut self, cx: &Cx, id: &str, fence: u64, renewal: u64) -> bool {
+        let now = cx.clock.monotonic();
+        let same = self.before.get(id).filter(|sight| sight.fence == fence && sight.renewal == renewal);
+        let since = same.map_or(now, |sight| sight.since);
+        self.watch.seen.insert(id.to_owned(), Sight { fence, renewal, since });
+        now.saturating_sub(since) >= self.ttl || !cx.keeps(Rule::LeaseTtl)
+    }
+}
