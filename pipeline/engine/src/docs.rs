@@ -220,6 +220,9 @@ pub struct Pause {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mark {
+    /// The epoch under which the target was read for posts of this export.
+    #[serde(default)]
+    pub epoch: u64,
     /// The definition recorded, see [`ClosedRun::mark`].
     pub definition: String,
     /// Watermark: `changed_gen`.

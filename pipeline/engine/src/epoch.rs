@@ -1,8 +1,9 @@
 //! The store's epoch: part of every target's fence, so that a lost or restored store never reposts the world.
 
 use crate::cx::Cx;
-use crate::docs::{self, EpochDoc, Read};
+use crate::docs::{self, EpochDoc, Read, TargetDoc};
 use crate::error::Result;
+use crate::sabotage::Rule;
 use jobpipe_core::DocKind;
 
 const ID: &str = "epoch";
@@ -18,14 +19,41 @@ pub(crate) async fn read(cx: &Cx) -> Result<EpochDoc> {
     }
 }
 
-/// Starts a new epoch: what `state restore` does after a backup was put back.
+/// Starts a new epoch: what `state restore` does after a backup was put back. The leases and pauses of the backup end,
+/// and every target is woken to be read anew.
 pub async fn renew(cx: &Cx) -> Result<u64> {
-    loop {
-        let old = read(cx).await?;
+    let epoch = loop {
+        read(cx).await?;
         let Some(stored) = docs::read::<EpochDoc, _>(&*cx.store, DocKind::Store, ID).await? else { continue };
-        let new = EpochDoc { epoch: old.epoch + 1, restored: true };
-        if docs::replace(&*cx.store, &*cx.ids, DocKind::Store, ID, &stored, new).await?.is_some() {
-            return Ok(old.epoch + 1);
+        let new = EpochDoc { epoch: stored.doc.epoch + 1, restored: true };
+        if let Some(new) = docs::replace(&*cx.store, &*cx.ids, DocKind::Store, ID, &stored, new).await? {
+            break new.doc.epoch;
+        }
+    };
+    for (id, _) in docs::all::<TargetDoc, _>(&*cx.store, DocKind::Target, "").await? {
+        restart(cx, &id, epoch).await?;
+    }
+    Ok(epoch)
+}
+
+async fn restart(cx: &Cx, target: &str, epoch: u64) -> Result<()> {
+    loop {
+        let Some(read) = docs::read::<TargetDoc, _>(&*cx.store, DocKind::Target, target).await? else { return Ok(()) };
+        let mut new = read.doc.clone();
+        if cx.keeps(Rule::RestoreFence) {
+            new.owner = None;
+            new.fence += 1;
+            new.fence_epoch = epoch;
+        }
+        if cx.keeps(Rule::RestorePause) {
+            new.paused = None;
+            new.crashes = 0;
+        }
+        new.wake += 1;
+        new.next_at = Some(0);
+        new.busy = true;
+        if docs::replace(&*cx.store, &*cx.ids, DocKind::Target, target, &read, new).await?.is_some() {
+            return Ok(());
         }
     }
 }

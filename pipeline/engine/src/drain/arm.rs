@@ -5,6 +5,7 @@ use super::lease::Lease;
 use crate::cx::Cx;
 use crate::error::Result;
 use crate::failpoint::Point;
+use crate::sabotage::Rule;
 use jobpipe_core::{Attempt, LastEffect, Millis, Op, Row, RowId, RowState, RowWrite};
 use std::time::Duration;
 
@@ -65,12 +66,25 @@ pub(super) async fn arm(cx: &Cx, lease: &Lease, plans: Vec<Plan>) -> Result<Vec<
         writes.push(RowWrite { expect, row });
     }
     cx.at(Point::DrainArm)?;
-    let applied = cx.store.rows_put(writes.clone()).await?;
+    let applied = write(cx, &writes).await?;
     Ok(writes
         .into_iter()
         .zip(applied)
         .map(|(write, applied)| applied.then(|| Armed { post: write.row.post.clone(), row: write.row, began }))
         .collect())
+}
+
+/// Writes the attempts down, before anything is sent.
+async fn write(cx: &Cx, writes: &[RowWrite]) -> Result<Vec<bool>> {
+    if cx.keeps(Rule::ArmFirst) {
+        return Ok(cx.store.rows_put(writes.to_vec()).await?);
+    }
+    let mut applied = Vec::new();
+    for write in writes {
+        let creates = write.row.attempt.as_ref().is_some_and(|attempt| attempt.op == Op::Create);
+        applied.push(creates || cx.store.rows_put(vec![write.clone()]).await? == [true]);
+    }
+    Ok(applied)
 }
 
 /// Changes a row by its attempt's nonce: the one who armed it may, whatever the row's version is by now.
@@ -93,6 +107,8 @@ pub(super) async fn by_nonce(cx: &Cx, id: &RowId, nonce: u64, change: impl Fn(Ro
 pub(super) async fn put(cx: &Cx, row: &Row, change: impl Fn(Row) -> Row) -> Result<bool> {
     let mut new = change(row.clone());
     new.version = cx.ids.nonce();
+    let ends = row.attempt.is_some() && new.attempt.is_none();
+    new.recheck &= !ends || cx.keeps(Rule::Recheck);
     let applied = cx.store.rows_put(vec![RowWrite { expect: Some(row.version), row: new }]).await?;
     Ok(applied.first() == Some(&true))
 }
@@ -123,12 +139,14 @@ pub(super) fn without_post(mut row: Row) -> Row {
 /// Surely not sent or not executed: due again. An earlier delete of unknown end stays unknown.
 pub(super) async fn unarm(cx: &Cx, armed: &Armed, not_before: Millis) -> Result<bool> {
     let Some(attempt) = &armed.row.attempt else { return Ok(false) };
-    by_nonce(cx, &armed.row.id, attempt.nonce, |row| back(row, not_before)).await
+    let frozen = cx.keeps(Rule::DeleteFrozen);
+    by_nonce(cx, &armed.row.id, attempt.nonce, |row| back(row, not_before, frozen)).await
 }
 
-fn back(row: Row, not_before: Millis) -> Row {
+/// `frozen`: a delete of unknown end stays one.
+fn back(row: Row, not_before: Millis, frozen: bool) -> Row {
     let unknown_delete = row.attempt.as_ref().is_some_and(|attempt| attempt.after_unknown_delete);
-    if unknown_delete {
+    if unknown_delete && frozen {
         return Row { state: RowState::Unknown, not_before, ..row };
     }
     Row { not_before, ..settled(row) }

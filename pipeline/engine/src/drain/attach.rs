@@ -3,12 +3,13 @@
 use super::due;
 use super::exports::Export;
 use super::lease::{self, Lease};
-use super::send::{millis, unreadable};
+use super::send::{millis, unreadable, with_extra};
 use super::{Notes, Round, again_if, arm};
 use crate::cx::Cx;
 use crate::docs::{EpochDoc, TargetDoc};
 use crate::error::Result;
 use crate::failpoint::Point;
+use crate::sabotage::Rule;
 use jobpipe_core::{FoundPost, HeadWrite, Millis, Row, RowId, RowState, RowWrite, Stamps, Wanted};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,14 +34,22 @@ pub(super) fn is_orphan(row: &Row) -> bool {
 /// One of our posts found, by marker.
 type Found = BTreeMap<String, BTreeMap<String, FoundPost>>;
 
-/// Attaches the page, or says when to come back.
+/// Exports whose posts on this target were not read under this epoch.
+pub(super) fn unread<'a>(doc: &TargetDoc, exports: &'a [Export], epoch: u64) -> Vec<&'a Export> {
+    exports.iter().filter(|export| doc.marks.get(&export.mark).is_none_or(|mark| mark.epoch != epoch)).collect()
+}
+
+/// Attaches the page for these exports, or says when to come back.
 pub(super) async fn attach(
     cx: &Cx,
     lease: &Lease,
     doc: &TargetDoc,
-    exports: &[Export],
+    exports: &[&Export],
     epoch: &EpochDoc,
 ) -> Result<Round> {
+    if !cx.keeps(Rule::Adopt) {
+        return attached(cx, lease, exports, epoch).await;
+    }
     let began = match doc.attach {
         Some((of, at)) if of == epoch.epoch => at,
         _ => {
@@ -49,49 +58,50 @@ pub(super) async fn attach(
             return Ok(again_if(done.is_some()));
         }
     };
-    let before = rows_by_id(cx, &lease.target).await?;
+    let before = rows_by_id(cx, lease, exports).await?;
     let first = match read(cx, lease, exports).await? {
         Ok(found) => found,
         Err(next) => return Ok(come_back(next)),
     };
     if first.is_empty() && before.is_empty() && !epoch.restored {
-        return attached(cx, lease, epoch).await;
+        return attached(cx, lease, exports, epoch).await;
     }
+    let settled_at = began + wait(exports);
+    if cx.now() < settled_at && cx.keeps(Rule::AttachWaits) {
+        return Ok(come_back(settled_at));
+    }
+    // before the target: a row that changes while it is read is not judged
+    let mut before = rows_by_id(cx, lease, exports).await?;
+    let found = match read_twice(cx, lease, exports).await? {
+        Ok(found) => found,
+        Err(next) => return Ok(come_back(next)),
+    };
+    if !cx.keeps(Rule::AttachVersions) {
+        before = rows_by_id(cx, lease, exports).await?;
+    }
+    adopt(cx, lease, exports, epoch, &before, found).await
+}
+
+/// How long calls made before may still be executed.
+fn wait(exports: &[&Export]) -> Millis {
     let wait = exports
         .iter()
         .map(|export| export.sink.times())
         .map(|times| millis(times.send_by) + millis(times.timeout) + millis(times.settle));
-    let settled_at = began + wait.max().unwrap_or(0);
-    if cx.now() < settled_at {
-        return Ok(come_back(settled_at));
-    }
-    let before = rows_by_id(cx, &lease.target).await?;
-    let lag = exports.iter().map(|export| export.sink.times().read_lag).max().unwrap_or_default();
-    let mut found = match read(cx, lease, exports).await? {
-        Ok(found) => found,
-        Err(next) => return Ok(come_back(next)),
-    };
-    cx.clock.sleep(lag).await;
-    match read(cx, lease, exports).await? {
-        Ok(again) => {
-            for (marker, posts) in again {
-                found.entry(marker).or_default().extend(posts);
-            }
-        }
-        Err(next) => return Ok(come_back(next)),
-    }
-    adopt(cx, lease, exports, epoch, &before, found).await
+    wait.max().unwrap_or(0)
 }
 
 fn come_back(at: Millis) -> Round {
     Round::Rest { next_at: Some(at), busy: true }
 }
 
-async fn attached(cx: &Cx, lease: &Lease, epoch: &EpochDoc) -> Result<Round> {
+async fn attached(cx: &Cx, lease: &Lease, exports: &[&Export], epoch: &EpochDoc) -> Result<Round> {
     cx.at(Point::DrainAttached)?;
     let done = lease::change(cx, lease, |doc| {
         doc.epoch = Some(epoch.epoch);
-        for mark in doc.marks.values_mut() {
+        for export in exports {
+            let mark = doc.marks.entry(export.mark.clone()).or_default();
+            mark.epoch = epoch.epoch;
             mark.definition.clear();
         }
     })
@@ -99,19 +109,40 @@ async fn attached(cx: &Cx, lease: &Lease, epoch: &EpochDoc) -> Result<Round> {
     Ok(again_if(done.is_some()))
 }
 
-async fn rows_by_id(cx: &Cx, target: &str) -> Result<BTreeMap<RowId, Row>> {
+/// The rows of these exports at the target.
+async fn rows_by_id(cx: &Cx, lease: &Lease, exports: &[&Export]) -> Result<BTreeMap<RowId, Row>> {
     let mut rows = BTreeMap::new();
     let mut after: Option<RowId> = None;
     loop {
-        let page = cx.store.rows_of(target, after.as_ref(), cx.settings.page).await?;
+        let page = cx.store.rows_of(&lease.target, after.as_ref(), cx.settings.page).await?;
         let Some(last) = page.last() else { return Ok(rows) };
         after = Some(last.id.clone());
-        rows.extend(page.into_iter().map(|row| (row.id.clone(), row)));
+        let own = |row: &Row| exports.iter().any(|one| one.import == row.id.import && one.name == row.id.export);
+        rows.extend(page.into_iter().filter(own).map(|row| (row.id.clone(), row)));
     }
 }
 
-/// Every post of our exports; `Err` = when to try again.
-async fn read(cx: &Cx, lease: &Lease, exports: &[Export]) -> Result<std::result::Result<Found, Millis>> {
+/// Two complete reads, the read lag apart: what either saw.
+async fn read_twice(cx: &Cx, lease: &Lease, exports: &[&Export]) -> Result<std::result::Result<Found, Millis>> {
+    let lag = exports.iter().map(|export| export.sink.times().read_lag).max().unwrap_or_default();
+    let mut found = match read(cx, lease, exports).await? {
+        Ok(found) => found,
+        Err(next) => return Ok(Err(next)),
+    };
+    cx.clock.sleep(lag).await;
+    match read(cx, lease, exports).await? {
+        Ok(again) => {
+            for (marker, posts) in again {
+                found.entry(marker).or_default().extend(posts);
+            }
+            Ok(Ok(found))
+        }
+        Err(next) => Ok(Err(next)),
+    }
+}
+
+/// Every post of these exports; `Err` = when to try again.
+async fn read(cx: &Cx, lease: &Lease, exports: &[&Export]) -> Result<std::result::Result<Found, Millis>> {
     let Some(export) = exports.first() else { return Ok(Ok(Found::new())) };
     cx.at(Point::DrainProbe)?;
     let posts = match export.sink.probe(&lease.target, 0).await {
@@ -132,7 +163,7 @@ async fn read(cx: &Cx, lease: &Lease, exports: &[Export]) -> Result<std::result:
 async fn adopt(
     cx: &Cx,
     lease: &Lease,
-    exports: &[Export],
+    exports: &[&Export],
     epoch: &EpochDoc,
     before: &BTreeMap<RowId, Row>,
     mut found: Found,
@@ -148,7 +179,9 @@ async fn adopt(
         let orphans: Vec<String> = found.keys().filter(|marker| marker.starts_with(&prefix)).cloned().collect();
         for marker in orphans {
             let id = export.row(&lease.target, &orphan_key(&marker));
-            stub(cx, export, &id.key).await?;
+            if cx.keeps(Rule::AdoptStub) {
+                stub(cx, export, &id.key).await?;
+            }
             posts.insert(id, found.remove(&marker).unwrap_or_default().into_values().collect());
         }
     }
@@ -156,7 +189,11 @@ async fn adopt(
     let mut writes = Vec::new();
     for id in ids {
         let row = before.get(id);
-        if row.is_some_and(|row| row.epoch >= epoch.epoch) {
+        // the judge's own epoch: an old one that wakes judges nothing
+        if row.is_some_and(|row| row.epoch >= lease.epoch) && cx.keeps(Rule::AttachEpoch) {
+            continue;
+        }
+        if !posts.contains_key(id) && !cx.keeps(Rule::AdoptMissing) {
             continue;
         }
         let new = adopted(cx, lease, row, id, posts.get(id).map_or(&[], Vec::as_slice));
@@ -170,7 +207,7 @@ async fn adopt(
             return Ok(come_back(cx.now() + 1_000));
         }
     }
-    attached(cx, lease, epoch).await
+    attached(cx, lease, exports, epoch).await
 }
 
 /// Ids whose markers can be told: of every head, and of every row.
@@ -222,8 +259,9 @@ fn adopted(cx: &Cx, lease: &Lease, row: Option<&Row>, id: &RowId, posts: &[Found
         .or_else(|| posts.iter().min_by_key(|post| (post.created_at, post.post.clone())));
     match keep {
         Some(keep) => {
+            let known = !cx.keeps(Rule::AdoptContent) && new.post.as_ref() == Some(&keep.post);
+            new.content = new.content.filter(|_| known).or(Some(due::unknown_content(keep.identity.as_deref())));
             new.post = Some(keep.post.clone());
-            new.content = Some(due::unknown_content(keep.identity.as_deref()));
             new.posted_at = cx.now();
             new.extra = posts.iter().map(|post| post.post.clone()).filter(|post| *post != keep.post).collect();
         }
@@ -235,18 +273,16 @@ fn adopted(cx: &Cx, lease: &Lease, row: Option<&Row>, id: &RowId, posts: &[Found
     new
 }
 
-/// First half of giving an orphan's post to the row of its key: from now on the orphan is only handed over.
-pub(super) async fn claim_orphan(cx: &Cx, orphan: &Row, key: &str, lease: &Lease, notes: &mut Notes) -> Result<()> {
-    notes.again = true;
+/// First half of giving an orphan's post to the row of its key: from now on the orphan is only handed over. Says when to
+/// come back; `None` = at once.
+pub(super) async fn claim_orphan(cx: &Cx, orphan: &Row, key: &str, lease: &Lease) -> Result<Option<Millis>> {
     if orphan.state != RowState::Idle || orphan.handed_to.is_some() {
         // an attempt on it ends first
-        notes.at(cx.now() + 1_000);
-        notes.again = false;
-        return Ok(());
+        return Ok(Some(cx.now() + 1_000));
     }
     tracing::info!(target = %lease.target, %key, "a post found by its marker belongs to this record");
     arm::put(cx, orphan, |row| Row { handed_to: Some(key.to_owned()), ..row }).await?;
-    Ok(())
+    Ok(None)
 }
 
 /// Second half, repeated until done: the row of the key has the post, then the orphan has it no more.
@@ -254,9 +290,10 @@ pub(super) async fn hand_over(cx: &Cx, orphan: &Row, notes: &mut Notes) -> Resul
     notes.again = true;
     let Some(key) = &orphan.handed_to else { return Ok(()) };
     let id = RowId { key: key.clone(), ..orphan.id.clone() };
-    let new = Row { id, version: cx.ids.nonce(), recheck: true, handed_to: None, ..orphan.clone() };
-    // if absent: a repeated hand-over finds the row there
-    cx.store.rows_put(vec![RowWrite { expect: None, row: new }]).await?;
+    let new = Row { id: id.clone(), version: cx.ids.nonce(), recheck: true, handed_to: None, ..orphan.clone() };
+    if cx.store.rows_put(vec![RowWrite { expect: None, row: new }]).await? != [true] {
+        give(cx, &id, orphan).await?;
+    }
     arm::put(cx, orphan, |row| Row {
         post: None,
         content: None,
@@ -267,4 +304,28 @@ pub(super) async fn hand_over(cx: &Cx, orphan: &Row, notes: &mut Notes) -> Resul
     })
     .await?;
     Ok(())
+}
+
+/// The row is there already: an earlier hand-over made it, or one who came late and armed it. It takes what it lacks.
+async fn give(cx: &Cx, id: &RowId, orphan: &Row) -> Result<()> {
+    loop {
+        let Some(row) = cx.store.rows(std::slice::from_ref(id)).await?.into_iter().next() else { return Ok(()) };
+        let posts = orphan.post.iter().chain(&orphan.extra);
+        let more: Vec<String> =
+            posts.filter(|post| row.post.as_ref() != Some(post) && !row.past.contains(*post)).cloned().collect();
+        if more.is_empty() || arm::put(cx, &row, |row| given(row, orphan, &more, cx.now())).await? {
+            return Ok(());
+        }
+    }
+}
+
+fn given(row: Row, orphan: &Row, posts: &[String], now: Millis) -> Row {
+    let adopts = row.state == RowState::Idle && row.post.is_none();
+    let post = orphan.post.clone().filter(|post| adopts && posts.contains(post));
+    let extra = posts.iter().filter(|one| Some(*one) != post.as_ref()).cloned();
+    let row = with_extra(row, extra, now);
+    match post {
+        Some(post) => Row { post: Some(post), content: orphan.content.clone(), recheck: true, ..row },
+        None => Row { recheck: true, ..row },
+    }
 }

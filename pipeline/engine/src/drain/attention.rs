@@ -5,19 +5,25 @@ use super::due::{self, Due, Want};
 use super::exports::Export;
 use super::lease::Lease;
 use super::pace::Pacing;
-use super::send::{millis, unknown, unreadable};
+use super::send::{millis, pause, settle_base, unknown, unreadable};
 use super::{Notes, attach};
 use crate::cx::Cx;
 use crate::error::Result;
 use crate::failpoint::Point;
-use jobpipe_core::{EffectAnswer, EffectCall, FoundPost, Millis, Op, Row, RowId, RowState};
+use crate::sabotage::Rule;
+use jobpipe_core::{Attempt, EffectAnswer, EffectCall, FoundPost, Millis, Op, Row, RowId, RowState};
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
 
-/// A read-back of the target in this round, shared by all its rows: made at most once.
+/// What a target was read back with: when, and its posts or when to try again.
+type Read = (Millis, std::result::Result<Vec<FoundPost>, Millis>);
+
+/// A read-back of the target in this round, shared by all rows whose attempts are not older than what it covers.
 #[derive(Default)]
 struct ReadBack {
-    made: Option<(Millis, std::result::Result<Vec<FoundPost>, Millis>)>,
+    /// It covers posts made from then on.
+    since: Millis,
+    made: Option<Read>,
 }
 
 /// Looks at every row that needs it; gives the ids looked at, so that the walk knows which it has not.
@@ -42,7 +48,7 @@ pub(super) async fn look(
             let export = exports.iter().find(|one| one.import == row.id.import && one.name == row.id.export);
             let Some(export) = export else { continue };
             match row.state {
-                RowState::Armed => found_armed(cx, export, &row, notes).await?,
+                RowState::Armed => found_armed(cx, export, &row, armed, notes).await?,
                 RowState::Unknown => {
                     resolve(cx, lease, export, &row, &mut read, pacing, armed, notes).await?;
                 }
@@ -57,10 +63,15 @@ pub(super) async fn look(
 }
 
 /// An ARMED row that this round did not arm: its sender may have died before or after sending. Never sent again.
-async fn found_armed(cx: &Cx, export: &Export, row: &Row, notes: &mut Notes) -> Result<()> {
-    let times = export.sink.times();
-    let armed_at = row.attempt.as_ref().map_or(0, |attempt| attempt.armed_at);
-    let base = cx.now().max(armed_at + millis(times.send_by) + millis(times.timeout));
+async fn found_armed(cx: &Cx, export: &Export, row: &Row, armed: &mut Vec<Armed>, notes: &mut Notes) -> Result<()> {
+    let Some(attempt) = &row.attempt else { return Ok(()) };
+    if attempt.op == Op::Create && !cx.keeps(Rule::NoResend) {
+        let attempt = Attempt { armed_at: cx.now(), ..attempt.clone() };
+        let row = Row { attempt: Some(attempt), ..row.clone() };
+        armed.push(Armed { post: row.post.clone(), row, began: cx.clock.monotonic() });
+        return Ok(());
+    }
+    let base = settle_base(cx, attempt, &export.sink.times());
     arm::put(cx, row, |row| unknown(row, base, 0)).await?;
     notes.again = true;
     Ok(())
@@ -83,13 +94,26 @@ async fn resolve(
     let settled_at = attempt.unknown_from + millis(export.sink.times().settle);
     match attempt.op {
         // after settle the content counts as unknown, which always differs: the newest is sent
-        Op::Update if now < settled_at => notes.at(settled_at),
+        Op::Update if now < settled_at && cx.keeps(Rule::UpdateSettles) => notes.at(settled_at),
         Op::Update => {
             arm::put(cx, row, |row| {
                 let identity = row.content.as_ref().map(|content| content.identity.clone());
                 Row { content: Some(due::unknown_content(identity.as_deref())), ..arm::settled(row) }
             })
             .await?;
+            notes.again = true;
+        }
+        Op::Delete if !cx.keeps(Rule::DeleteFrozen) => {
+            let (_, found) = read_back(cx, lease, export, 0, read).await?;
+            match found {
+                Ok(found) if found.iter().any(|post| Some(&post.post) == row.post.as_ref()) => {
+                    arm::put(cx, row, arm::settled).await?;
+                }
+                Ok(_) => {
+                    arm::put(cx, row, |row| arm::settled(arm::without_post(row))).await?;
+                }
+                Err(next) => notes.at(next),
+            }
             notes.again = true;
         }
         // repeated until surely done, before anything else happens to the row
@@ -130,12 +154,17 @@ async fn resolve_create(
         }
     };
     let marker = export.sink.marker(&row.id);
-    let mut posts: Vec<&FoundPost> =
-        found.iter().filter(|post| post.marker == marker && !row.past.contains(&post.post)).collect();
+    // what is to be deleted was made by an earlier attempt, and may vanish any time
+    let is_ours = |post: &&FoundPost| {
+        (post.marker == marker || !cx.keeps(Rule::Marker))
+            && (!row.past.contains(&post.post) || !cx.keeps(Rule::PastIds))
+            && !row.extra.contains(&post.post)
+    };
+    let mut posts: Vec<&FoundPost> = found.iter().filter(is_ours).collect();
     posts.sort_by(|a, b| (a.created_at, &a.post).cmp(&(b.created_at, &b.post)));
     if let Some((first, others)) = posts.split_first() {
         // only what this attempt armed can be there, unless an earlier one was declared "not there": then unknown
-        let content = if attempt.misses == 0 && !row.vanished { attempt.content.clone() } else { None };
+        let content = if row.content.is_none() { attempt.content.clone() } else { None };
         arm::put(cx, row, |row| {
             let mut row = arm::ended(row, Some(Op::Create));
             row.post = Some(first.post.clone());
@@ -149,76 +178,85 @@ async fn resolve_create(
         return Ok(());
     }
     let lag = millis(times.read_lag);
+    let gap = if cx.keeps(Rule::ReadsApart) { lag } else { 0 };
     let first_miss = attempt.misses == 0;
     if at < settled_at {
         let next = settled_at.min(now + lag.max(1_000)).max(now + 1);
         arm::put(cx, row, |row| Row { not_before: next, ..row }).await?;
         notes.at(next);
-    } else if first_miss || at < attempt.missed_at + lag {
+    } else if (first_miss && cx.keeps(Rule::ReadTwice)) || (!first_miss && at < attempt.missed_at + gap) {
         let missed_at = if first_miss { at } else { attempt.missed_at };
-        let next = missed_at + lag + 1;
+        let next = missed_at + gap + 1;
         arm::put(cx, row, |row| {
-            let attempt = row.attempt.clone().map(|attempt| jobpipe_core::Attempt { misses: 1, missed_at, ..attempt });
+            let attempt = row.attempt.clone().map(|attempt| Attempt { misses: 1, missed_at, ..attempt });
             Row { attempt, not_before: next, ..row }
         })
         .await?;
         notes.at(next);
     } else {
-        arm::put(cx, row, |row| arm::settled(arm::without_post(row))).await?;
+        // content without a post remembers that one may turn up yet, and that nobody knows which
+        arm::put(cx, row, |row| {
+            let content = Some(due::unknown_content(None));
+            Row { content, ..arm::settled(arm::without_post(row)) }
+        })
+        .await?;
         notes.again = true;
     }
     Ok(())
 }
 
-async fn read_back(
-    cx: &Cx,
-    lease: &Lease,
-    export: &Export,
-    armed_at: Millis,
-    read: &mut ReadBack,
-) -> Result<(Millis, std::result::Result<Vec<FoundPost>, Millis>)> {
-    if let Some(made) = &read.made {
+async fn read_back(cx: &Cx, lease: &Lease, export: &Export, armed_at: Millis, read: &mut ReadBack) -> Result<Read> {
+    // a day before the attempt covers every clock
+    let since = armed_at.saturating_sub(86_400_000);
+    if let Some(made) = read.made.as_ref().filter(|_| read.since <= since) {
         return Ok(made.clone());
     }
-    // rows of one round are of like age; a day before the attempt covers them and every clock
-    let since = armed_at.saturating_sub(86_400_000);
     let at = cx.now();
     cx.at(Point::DrainProbe)?;
     let found = match export.sink.probe(&lease.target, since).await {
         Ok(found) => Ok(found),
         Err(error) => Err(unreadable(cx, lease, export, &error).await?),
     };
-    read.made = Some((at, found.clone()));
+    *read = ReadBack { since, made: Some((at, found.clone())) };
     Ok((at, found))
 }
 
 /// Deletes posts with our marker that are not the row's.
 async fn remove_extra(cx: &Cx, lease: &Lease, export: &Export, row: &Row, notes: &mut Notes) -> Result<()> {
     let mut done = BTreeSet::new();
-    let times = export.sink.times();
+    let sure_at = row.posted_at + millis(export.sink.times().settle);
     for post in row.extra.iter().filter(|post| row.post.as_ref() != Some(post)) {
         let call = EffectCall { row: row.id.clone(), op: Op::Delete, post: Some(post.clone()), payload: Json::Null };
+        let credential = export.sink.credential(&lease.target);
         let called = cx.now();
         cx.at(Point::DrainSend)?;
         match export.sink.apply(&lease.target, &call).await {
             EffectAnswer::Done { .. } => {
                 done.insert(post.clone());
             }
-            EffectAnswer::Absent(_) if called >= row.posted_at + millis(times.settle) => {
+            EffectAnswer::Absent(_) if called >= sure_at => {
                 done.insert(post.clone());
             }
-            _ => notes.at(cx.now() + 5_000),
+            EffectAnswer::Absent(_) => notes.at(sure_at),
+            EffectAnswer::Wait { after, .. } => notes.at(cx.now() + millis(after).max(1_000)),
+            EffectAnswer::Paused(error) => {
+                pause(cx, lease, export, &error, credential).await?;
+                notes.again = true;
+                break;
+            }
+            EffectAnswer::Rejected(_) | EffectAnswer::Unknown(_) => notes.at(cx.now() + 5_000),
         }
         cx.at(Point::DrainSent)?;
     }
-    arm::put(cx, row, |mut row| {
+    let written = arm::put(cx, row, |mut row| {
         row.extra.retain(|post| !done.contains(post) && row.post.as_ref() != Some(post));
         row.past.extend(done.iter().cloned());
         row.recheck = true;
         row
     })
     .await?;
-    notes.again |= !done.is_empty() || row.extra.is_empty();
+    let had_own = row.post.as_ref().is_some_and(|post| row.extra.contains(post));
+    notes.again |= !written || !done.is_empty() || had_own;
     Ok(())
 }
 
@@ -239,9 +277,10 @@ async fn recheck(
         if mine.is_empty() {
             continue;
         }
-        // the definition must be the one that the target has recorded; a newer one is recorded first, next round
+        // read after the rows: the definition must be the one that the target has recorded; a newer one is recorded first, next round
         let closed = crate::admission::import(cx, &export.import).await?.doc.closed;
-        if export.walks
+        if export.present
+            && cx.keeps(Rule::RecheckOrder)
             && closed.as_ref().map(|closed| (closed.seq, closed.mark()))
                 != Some((export.closed.seq, export.closed.mark()))
         {
@@ -259,8 +298,11 @@ async fn recheck(
             }
             let head = heads.iter().find(|head| head.key == row.id.key);
             let want = due::want_or_dead(cx, export, &row.id, head).await?;
-            let guarded = export.closed.guard.is_some();
-            match due::compare(Some(row), &want, export.sink.policy(), guarded) {
+            if want == Want::Keep {
+                // asked again when the target is back
+                continue;
+            }
+            match export.due(Some(row), &want, export.is_guarded()) {
                 None => clear.push((row, want)),
                 Some(due) => match pacing.take(&export.pace, due.op) {
                     Ok(()) => {

@@ -2,12 +2,12 @@
 
 use super::exports::Export;
 use super::lease::{self, Lease};
-use super::send::unreadable;
+use super::send::{unreadable, with_extra};
 use super::{Notes, arm};
 use crate::cx::Cx;
 use crate::error::Result;
 use crate::failpoint::Point;
-use jobpipe_core::{Row, RowId, RowState};
+use jobpipe_core::{RowId, RowState};
 use std::collections::BTreeMap;
 
 /// A day and two hours: every create since the audits of it were planned.
@@ -46,11 +46,7 @@ pub(super) async fn audit(cx: &Cx, lease: &Lease, exports: &[Export], notes: &mu
             if extra.is_empty() {
                 continue;
             }
-            arm::put(cx, row, |mut row: Row| {
-                row.extra.extend(extra.iter().map(|post| (*post).clone()));
-                row
-            })
-            .await?;
+            arm::put(cx, row, |row| with_extra(row, extra.iter().map(|post| (*post).clone()), now)).await?;
             notes.again = true;
         }
     }

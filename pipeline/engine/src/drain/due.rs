@@ -29,11 +29,11 @@ pub(super) enum Want {
 /// What the head wants at the row's target, under the last closed run.
 pub(super) fn want(export: &Export, row: &RowId, head: Option<&Head>) -> std::result::Result<Want, TaskError> {
     let Some(head) = head else { return Ok(Want::Leave) };
-    if !export.walks {
-        return Ok(Want::Keep);
+    if !export.present {
+        return Ok(if export.walks { Want::Leave } else { Want::Keep });
     }
     let stamps = &head.stamps;
-    if stamps.changed_gen > export.closed.seq || export.doc.cancelled.contains(&stamps.changed_gen) {
+    if stamps.changed_gen > export.upto || export.doc.cancelled.contains(&stamps.changed_gen) {
         return Ok(Want::Leave);
     }
     match stamps.wanted {
@@ -96,8 +96,15 @@ pub(super) struct Due {
 }
 
 /// What is due on a row: nothing when what it has is what is wanted. `guarded`: removals wait for a person.
+/// `delete_first`: a replacement deletes before it creates.
 #[must_use]
-pub(super) fn compare(row: Option<&Row>, want: &Want, policy: EffectPolicy, guarded: bool) -> Option<Due> {
+pub(super) fn compare(
+    row: Option<&Row>,
+    want: &Want,
+    policy: EffectPolicy,
+    guarded: bool,
+    delete_first: bool,
+) -> Option<Due> {
     let step =
         |op, content: Option<&Content>, payload: &Json| Due { op, content: content.cloned(), payload: payload.clone() };
     let delete = || step(Op::Delete, None, &Json::Null);
@@ -122,7 +129,11 @@ pub(super) fn compare(row: Option<&Row>, want: &Want, policy: EffectPolicy, guar
             }
             // what cannot be changed in place is replaced: delete, confirm, then create
             let replaced = has.is_some_and(|has| has.identity != UNKNOWN_IDENTITY && has.identity != content.identity);
-            Some(if replaced { delete() } else { step(Op::Update, Some(content), payload) })
+            Some(match (replaced, delete_first) {
+                (true, true) => delete(),
+                (true, false) => step(Op::Create, Some(content), payload),
+                (false, _) => step(Op::Update, Some(content), payload),
+            })
         }
     }
 }

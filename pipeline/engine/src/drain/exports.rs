@@ -1,11 +1,14 @@
 //! What a drain must know of each export to its target: the last closed run, its definition, its sink.
 
+use super::due::{self, Due, Want};
 use crate::admission;
 use crate::cx::Cx;
 use crate::docs::{ClosedRun, ImportDoc, TargetDoc};
 use crate::error::Result;
 use crate::layout::Layout;
-use jobpipe_core::{Pace, RowId, Sink};
+use crate::sabotage::Rule;
+use jobpipe_core::{Pace, Row, RowId, Sink};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// An export without a pace is as fast as its target answers.
@@ -29,8 +32,14 @@ pub(super) struct Export {
     pub sink: Arc<dyn Sink>,
     /// Its pace.
     pub pace: Pace,
-    /// The target belongs to the export now: heads are walked. Else only open rows are settled.
+    /// The target belongs to the export now. Else only open rows are settled, and everything stays as it is.
+    pub present: bool,
+    /// Heads are walked: those of a target that is present.
     pub walks: bool,
+    /// Heads are walked up to this `changed_gen`: that of the last closed run.
+    pub upto: u64,
+    /// A replacement deletes before it creates.
+    pub delete_first: bool,
 }
 
 impl Export {
@@ -38,20 +47,35 @@ impl Export {
     pub(super) fn row(&self, target: &str, key: &str) -> RowId {
         RowId { target: target.to_owned(), import: self.import.clone(), export: self.name.clone(), key: key.to_owned() }
     }
+
+    /// What is due on a row. `guarded`: removals wait for a person.
+    pub(super) fn due(&self, row: Option<&Row>, want: &Want, guarded: bool) -> Option<Due> {
+        due::compare(row, want, self.sink.policy(), guarded, self.delete_first)
+    }
+
+    /// True when a person must look before anything is removed.
+    pub(super) fn is_guarded(&self) -> bool {
+        self.closed.guard.is_some()
+    }
 }
 
 /// The exports of a target. `Err` in words when one of them cannot be made here (a token is missing, say).
 pub(super) async fn gather(cx: &Cx, target: &str, doc: &TargetDoc) -> Result<std::result::Result<Vec<Export>, String>> {
     let mut exports = Vec::new();
+    let mut imports: BTreeMap<&str, ImportDoc> = BTreeMap::new();
     for (mark, recorded) in &doc.marks {
         let Some((import, name)) = mark.split_once('/') else { continue };
-        let import_doc = admission::import(cx, import).await?.doc;
+        let import_doc = match imports.get(import) {
+            Some(read) => read.clone(),
+            None => imports.entry(import).or_insert(admission::import(cx, import).await?.doc).clone(),
+        };
         let Some(closed) = import_doc.closed.clone() else { continue };
         let mut layout = cx.layout(&closed.definition).await?;
-        let mut walks = closed.has_target(name, target);
+        let mut present = closed.has_target(name, target);
+        let mut walks = present || !cx.keeps(Rule::RemovedKeeps);
         if layout.plan.stage(name).is_none() {
             // the export is gone from the definition: its open rows are settled as the recorded one says
-            walks = false;
+            (present, walks) = (false, false);
             let definition = recorded.definition.trim_end_matches("+guard");
             if definition.is_empty() {
                 continue;
@@ -64,10 +88,13 @@ pub(super) async fn gather(cx: &Cx, target: &str, doc: &TargetDoc) -> Result<std
                 import: import.to_owned(),
                 name: name.to_owned(),
                 doc: import_doc,
+                upto: if cx.keeps(Rule::WalkClosed) { closed.seq } else { u64::MAX >> 1 },
+                delete_first: cx.keeps(Rule::DeleteFirst),
                 closed,
                 ledger,
                 sink,
                 pace,
+                present,
                 walks,
             }),
             Err(why) => return Ok(Err(why)),

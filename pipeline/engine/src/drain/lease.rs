@@ -4,6 +4,7 @@ use crate::cx::Cx;
 use crate::docs::{self, ImportDoc, Read, TargetDoc};
 use crate::error::Result;
 use crate::failpoint::Point;
+use crate::sabotage::Rule;
 use crate::{admission, epoch};
 use jobpipe_core::{DocKind, Millis, TargetRef};
 
@@ -76,7 +77,7 @@ pub(super) async fn release(
     cx.at(Point::DrainRelease)?;
     loop {
         let Some(page) = reread(cx, lease).await? else { return Ok(true) };
-        if wake.is_some_and(|wake| wake != page.doc.wake) {
+        if wake.is_some_and(|wake| wake != page.doc.wake) && cx.keeps(Rule::WakeToken) {
             return Ok(false);
         }
         let new = TargetDoc { owner: None, next_at, busy, ..page.doc.clone() };
@@ -93,16 +94,37 @@ pub(crate) async fn wake_targets(cx: &Cx, import: &str) -> Result<()> {
     if read.doc.to_wake.is_empty() {
         return Ok(());
     }
+    if !cx.keeps(Rule::WakeAgain) {
+        forget(cx, import, &read).await?;
+    }
     for target in &read.doc.to_wake {
         cx.at(Point::WakeTarget)?;
         wake(cx, &read.doc, import, target).await?;
     }
     cx.at(Point::WakeDone)?;
-    let new = ImportDoc { to_wake: std::collections::BTreeSet::new(), ..read.doc.clone() };
-    // when another was faster the targets are woken once more
-    docs::replace(&*cx.store, &*cx.ids, DocKind::Import, import, &read, new).await?;
+    forget(cx, import, &read).await?;
     cx.news.tell();
     Ok(())
+}
+
+/// The import has nobody to wake any more; when it was changed meanwhile, its targets are woken once more.
+async fn forget(cx: &Cx, import: &str, read: &Read<ImportDoc>) -> Result<()> {
+    let new = ImportDoc { to_wake: std::collections::BTreeSet::new(), ..read.doc.clone() };
+    docs::replace(&*cx.store, &*cx.ids, DocKind::Import, import, read, new).await?;
+    Ok(())
+}
+
+/// Wakes a target about which something was found out without its lease.
+pub(super) async fn nudge(cx: &Cx, target: &str) -> Result<()> {
+    loop {
+        let read: Option<Read<TargetDoc>> = docs::read(&*cx.store, DocKind::Target, target).await?;
+        let Some(read) = read else { return Ok(()) };
+        let new = TargetDoc { wake: read.doc.wake + 1, next_at: Some(0), busy: true, ..read.doc.clone() };
+        if docs::replace(&*cx.store, &*cx.ids, DocKind::Target, target, &read, new).await?.is_some() {
+            cx.news.tell();
+            return Ok(());
+        }
+    }
 }
 
 async fn wake(cx: &Cx, import: &ImportDoc, name: &str, target: &str) -> Result<()> {
@@ -151,20 +173,8 @@ pub(crate) async fn resume(cx: &Cx, targets: impl Iterator<Item = &TargetRef>) -
     Ok(())
 }
 
-/// Renews the lease that this process holds of a target, if it does.
-pub(crate) async fn renew(cx: &Cx, target: &str) -> Result<()> {
-    loop {
-        let read: Option<Read<TargetDoc>> = docs::read(&*cx.store, DocKind::Target, target).await?;
-        let Some(read) = read.filter(|read| read.doc.owner.as_ref() == Some(&cx.owner)) else { return Ok(()) };
-        let new = TargetDoc { renewal: read.doc.renewal + 1, ..read.doc.clone() };
-        if docs::replace(&*cx.store, &*cx.ids, DocKind::Target, target, &read, new).await?.is_some() {
-            return Ok(());
-        }
-    }
-}
-
-/// Takes the leases that are `free` from their owners; none that was written since it was read.
-pub(crate) async fn free_leases(cx: &Cx, mut is_free: impl FnMut(&str, &TargetDoc) -> bool) -> Result<()> {
+/// Frees every lease: for an engine that has just taken the role, so that no other owner lives.
+pub(crate) async fn free_all(cx: &Cx) -> Result<()> {
     let mut after = String::new();
     loop {
         let page: Vec<(String, Read<TargetDoc>)> =
@@ -172,13 +182,9 @@ pub(crate) async fn free_leases(cx: &Cx, mut is_free: impl FnMut(&str, &TargetDo
         let Some((last, _)) = page.last() else { return Ok(()) };
         after.clone_from(last);
         for (id, read) in page.iter().filter(|(_, read)| read.doc.owner.is_some()) {
-            if !is_free(id, &read.doc) {
-                continue;
-            }
             let crashes = read.doc.crashes + 1;
             let new = TargetDoc { owner: None, next_at: Some(0), crashes, ..read.doc.clone() };
             docs::replace(&*cx.store, &*cx.ids, DocKind::Target, id, read, new).await?;
-            cx.news.tell();
         }
     }
 }

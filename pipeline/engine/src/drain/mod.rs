@@ -15,18 +15,20 @@ mod send;
 mod walk;
 
 pub(crate) use attach::orphan_key;
-pub(crate) use lease::{free_leases, renew, resume, wake_targets};
+pub(crate) use lease::{free_all, resume, wake_targets};
 
 use crate::cx::Cx;
-use crate::docs::{Pause, Read, TargetDoc};
+use crate::docs::{Mark, Pause, Read, TargetDoc};
 use crate::error::Result;
 use crate::event::Event;
 use crate::failpoint::Point;
+use crate::sabotage::Rule;
 use arm::Armed;
 use exports::Export;
 use jobpipe_core::Millis;
 use lease::Lease;
 use pace::Pacing;
+use std::collections::BTreeMap;
 
 /// Rounds under one lease before it is let go, so that pages take turns.
 const ROUNDS: usize = 32;
@@ -95,9 +97,8 @@ async fn round(cx: &Cx, lease: &Lease, page: Read<TargetDoc>) -> Result<Round> {
         Err(why) => return rest_with(cx, &page.doc, why),
     };
     if let Some(pause) = &page.doc.paused {
-        let renewed = pause.credential != 0
-            && exports.iter().any(|export| export.sink.credential(&lease.target) != pause.credential);
-        if !renewed {
+        let refused = |export: &Export| export.sink.credential(&lease.target) == pause.credential;
+        if pause.credential == 0 || exports.is_empty() || exports.iter().any(refused) {
             cx.emit(Event::TargetPaused { target: page.doc.name.clone(), message: pause.why.clone() });
             return Ok(Round::Rest { next_at: None, busy: true });
         }
@@ -110,8 +111,9 @@ async fn round(cx: &Cx, lease: &Lease, page: Read<TargetDoc>) -> Result<Round> {
         return Ok(Round::Rest { next_at: None, busy: false });
     }
     let epoch = crate::epoch::read(cx).await?;
-    if page.doc.epoch != Some(epoch.epoch) {
-        return attach::attach(cx, lease, &page.doc, &exports, &epoch).await;
+    let unread = attach::unread(&page.doc, &exports, epoch.epoch);
+    if !unread.is_empty() {
+        return attach::attach(cx, lease, &page.doc, &unread, &epoch).await;
     }
     if let Some(round) = record_definitions(cx, lease, &page.doc, &exports).await? {
         return Ok(round);
@@ -147,28 +149,30 @@ fn rest_with(cx: &Cx, doc: &TargetDoc, why: String) -> Result<Round> {
 
 /// The definition is recorded, with the watermark at 0, before anything is armed under it.
 async fn record_definitions(cx: &Cx, lease: &Lease, doc: &TargetDoc, exports: &[Export]) -> Result<Option<Round>> {
-    let stale: Vec<(String, String)> = exports
-        .iter()
-        .filter(|export| {
-            export.walks && doc.marks.get(&export.mark).is_none_or(|mark| mark.definition != export.closed.mark())
-        })
-        .map(|export| (export.mark.clone(), export.closed.mark()))
-        .collect();
-    if stale.is_empty() {
+    if exports.iter().all(|export| is_recorded(&doc.marks, export)) || !cx.keeps(Rule::DefinitionFirst) {
         return Ok(None);
     }
     cx.at(Point::DrainDefinition)?;
-    let done = lease::change(cx, lease, |doc| {
-        for (name, definition) in &stale {
-            let mark = doc.marks.entry(name.clone()).or_default();
-            mark.definition.clone_from(definition);
-            let reached = (std::mem::take(&mut mark.changed_gen), std::mem::take(&mut mark.key));
-            mark.reached = mark.reached.clone().max(reached);
-            mark.waits = None;
-        }
-    })
-    .await?;
+    let done = lease::change(cx, lease, |doc| start_again(&mut doc.marks, exports)).await?;
     Ok(Some(again_if(done.is_some())))
+}
+
+fn is_recorded(marks: &BTreeMap<String, Mark>, export: &Export) -> bool {
+    !export.walks || marks.get(&export.mark).is_some_and(|mark| mark.definition == export.closed.mark())
+}
+
+/// Walks that another definition made start again at 0.
+fn start_again(marks: &mut BTreeMap<String, Mark>, exports: &[Export]) {
+    for export in exports {
+        if is_recorded(marks, export) {
+            continue;
+        }
+        let mark = marks.entry(export.mark.clone()).or_default();
+        mark.definition = export.closed.mark();
+        let reached = (std::mem::take(&mut mark.changed_gen), std::mem::take(&mut mark.key));
+        mark.reached = mark.reached.clone().max(reached);
+        mark.waits = None;
+    }
 }
 
 async fn work(cx: &Cx, lease: &Lease, doc: &TargetDoc, exports: &[Export]) -> Result<Round> {
@@ -176,6 +180,8 @@ async fn work(cx: &Cx, lease: &Lease, doc: &TargetDoc, exports: &[Export]) -> Re
     let mut pacing = Pacing::new(cx, doc);
     let mut armed: Vec<Armed> = Vec::new();
     let mut marks = doc.marks.clone();
+    // recorded by now, unless the rule is taken away
+    start_again(&mut marks, exports);
     let scanned = attention::look(cx, lease, exports, &mut pacing, &mut armed, &mut notes).await?;
     for export in exports.iter().filter(|export| export.walks) {
         walk::walk(cx, lease, export, &mut marks, &scanned, &mut pacing, &mut armed, &mut notes).await?;
@@ -183,11 +189,12 @@ async fn work(cx: &Cx, lease: &Lease, doc: &TargetDoc, exports: &[Export]) -> Re
     if !armed.is_empty() || marks != doc.marks {
         cx.at(Point::DrainArmed)?;
         let proof = lease::change(cx, lease, |doc| {
-            doc.marks.clone_from(&marks);
+            // those that wake the target may have added others
+            doc.marks.extend(marks.clone());
             pacing.store(doc);
         })
         .await?;
-        if proof.is_none() {
+        if proof.is_none() && cx.keeps(Rule::ArmProof) {
             for one in &armed {
                 arm::unarm(cx, one, 0).await?;
             }

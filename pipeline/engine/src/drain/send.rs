@@ -10,7 +10,11 @@ use crate::docs::Pause;
 use crate::error::Result;
 use crate::event::Event;
 use crate::failpoint::Point;
-use jobpipe_core::{Content, EffectAnswer, EffectCall, EffectTimes, ErrorClass, Millis, Op, Row, RowState, TaskError};
+use crate::sabotage::Rule;
+use jobpipe_core::{
+    Attempt, Content, EffectAnswer, EffectCall, EffectTimes, ErrorClass, Millis, Op, Row, RowId, RowState, RowWrite,
+    TaskError,
+};
 use std::time::Duration;
 
 /// When audits of a confirmed create are made.
@@ -61,7 +65,7 @@ pub(super) async fn send_all(
 async fn send(cx: &Cx, lease: &Lease, export: &Export, one: &Armed, notes: &mut Notes) -> Result<bool> {
     let Some(attempt) = &one.row.attempt else { return Ok(false) };
     let times = export.sink.times();
-    if cx.clock.monotonic().saturating_sub(one.began) > times.send_by {
+    if is_too_late(cx, one, attempt, &times) {
         arm::unarm(cx, one, 0).await?;
         return Ok(false);
     }
@@ -75,10 +79,32 @@ async fn send(cx: &Cx, lease: &Lease, export: &Export, one: &Armed, notes: &mut 
     let called = cx.now();
     cx.at(Point::DrainSend)?;
     let answer = export.sink.apply(&lease.target, &call).await;
+    if let (Op::Create, Some(_), EffectAnswer::Done { .. }) = (call.op, &call.post, &answer) {
+        // a replacement without the rule to delete first
+        export.sink.apply(&lease.target, &EffectCall { op: Op::Delete, ..call }).await;
+    }
     cx.at(Point::DrainSent)?;
     let silent = answered(cx, lease, export, one, answer, Asked { called, credential, times }, notes).await?;
     cx.at(Point::DrainAnswer)?;
     Ok(silent)
+}
+
+/// The time to send has passed on the own clock since the ARM began; or on the wall, for a machine that slept.
+fn is_too_late(cx: &Cx, one: &Armed, attempt: &Attempt, times: &EffectTimes) -> bool {
+    let slept = cx.now() > attempt.armed_at + millis(times.send_by);
+    let late = slept || cx.clock.monotonic().saturating_sub(one.began) > times.send_by;
+    late && cx.keeps(Rule::SendBy)
+}
+
+/// From when `settle` counts for an attempt whose end is unknown: the end of the window in which it may be executed,
+/// but never before now. No later than the window is long, whatever the clock of the one who armed it said.
+pub(super) fn settle_base(cx: &Cx, attempt: &Attempt, times: &EffectTimes) -> Millis {
+    let now = cx.now();
+    if !cx.keeps(Rule::SettleBase) {
+        return now;
+    }
+    let window = millis(times.send_by) + millis(times.timeout);
+    (attempt.armed_at + window).clamp(now, now + window)
 }
 
 struct Asked {
@@ -118,9 +144,9 @@ async fn answered(
         }
         EffectAnswer::Rejected(error) => {
             let content = attempt.content.clone().unwrap_or_else(due::refused_delete);
+            due::dead(cx, export, id, error, attempt.payload.clone()).await?;
             arm::by_nonce(cx, id, nonce, |row| Row { rejected: Some(content.clone()), ..arm::ended(row, None) })
                 .await?;
-            due::dead(cx, export, id, error, attempt.payload.clone()).await?;
         }
         EffectAnswer::Absent(_) => absent(cx, one, &asked).await?,
         EffectAnswer::Paused(error) => {
@@ -130,7 +156,7 @@ async fn answered(
         }
         EffectAnswer::Unknown(error) => {
             tracing::warn!(target = %id.target, key = %id.key, code = %error.code, "the end of a call is unknown: {}", error.message);
-            let base = (cx.now()).max(attempt.armed_at + millis(asked.times.send_by) + millis(asked.times.timeout));
+            let base = settle_base(cx, attempt, &asked.times);
             let not_before = cx.now() + millis(asked.times.read_lag);
             arm::by_nonce(cx, id, nonce, |row| unknown(row, base, not_before)).await?;
             notes.busy = true;
@@ -154,7 +180,13 @@ pub(super) fn unknown(row: Row, base: Millis, not_before: Millis) -> Row {
 async fn confirm(cx: &Cx, lease: &Lease, export: &Export, one: &Armed, post: Option<String>) -> Result<()> {
     let Some(attempt) = &one.row.attempt else { return Ok(()) };
     let (id, op, now) = (&one.row.id, attempt.op, cx.now());
-    let content = attempt.content.clone();
+    let content = match cx.keeps(Rule::ConfirmArmed) {
+        true => attempt.content.clone(),
+        false => wanted_now(cx, export, id).await?.or_else(|| attempt.content.clone()),
+    };
+    if op == Op::Create && !cx.keeps(Rule::ArmFirst) {
+        return written_after(cx, one, post, content).await;
+    }
     let confirmed = arm::by_nonce(cx, id, attempt.nonce, |row| {
         let row = arm::ended(row, Some(op));
         match op {
@@ -183,31 +215,54 @@ async fn confirm(cx: &Cx, lease: &Lease, export: &Export, one: &Armed, post: Opt
     Ok(())
 }
 
+/// What the head wants now, by the definition that the drain began with: what a confirm must not look at.
+async fn wanted_now(cx: &Cx, export: &Export, id: &RowId) -> Result<Option<Content>> {
+    let heads = cx.store.heads(&export.ledger, std::slice::from_ref(&id.key)).await?;
+    Ok(match due::want(export, id, heads.first()) {
+        Ok(due::Want::Content { content, .. }) => Some(content),
+        _ => None,
+    })
+}
+
+/// The row of a create that was sent without the rule to arm first.
+async fn written_after(cx: &Cx, one: &Armed, post: Option<String>, content: Option<Content>) -> Result<()> {
+    let old = cx.store.rows(std::slice::from_ref(&one.row.id)).await?.into_iter().next();
+    let expect = old.as_ref().map(|row| row.version);
+    let row = arm::ended(Row { version: cx.ids.nonce(), ..one.row.clone() }, Some(Op::Create));
+    let row = Row { post, content, posted_at: cx.now(), ..row };
+    cx.store.rows_put(vec![RowWrite { expect, row }]).await?;
+    Ok(())
+}
+
 /// A post whose attempt is not the row's any more: deleted, unless the row found it by itself.
-async fn late_post(cx: &Cx, id: &jobpipe_core::RowId, post: &str) -> Result<()> {
+async fn late_post(cx: &Cx, id: &RowId, post: &str) -> Result<()> {
     loop {
         let rows = cx.store.rows(std::slice::from_ref(id)).await?;
         let Some(row) = rows.into_iter().next() else { return Ok(()) };
-        if row.post.as_deref() == Some(post) || row.past.contains(post) || row.state == RowState::Unknown {
-            // an unknown create will find it by its marker
+        if row.post.as_deref() == Some(post) || row.past.contains(post) {
             return Ok(());
         }
-        let more = |mut row: Row| {
-            row.extra.insert(post.to_owned());
-            row
-        };
-        if arm::put(cx, &row, more).await? {
-            return Ok(());
+        if arm::put(cx, &row, |row| with_extra(row, [post.to_owned()], cx.now())).await? {
+            // whoever holds the lease may have looked at the row already
+            return lease::nudge(cx, &id.target).await;
         }
     }
+}
+
+/// Posts that are not the row's, to be deleted. None of its posts is known for longer than from `now`.
+pub(super) fn with_extra(mut row: Row, posts: impl IntoIterator<Item = String>, now: Millis) -> Row {
+    row.extra.extend(posts);
+    row.posted_at = row.posted_at.max(now);
+    row
 }
 
 /// "Does not exist": a proof only for a post confirmed longer than settle before the call was made.
 async fn absent(cx: &Cx, one: &Armed, asked: &Asked) -> Result<()> {
     let Some(attempt) = &one.row.attempt else { return Ok(()) };
     let sure_at = one.row.posted_at + millis(asked.times.settle);
-    let proven = asked.called >= sure_at;
     let now = cx.now();
+    let asked_at = if cx.keeps(Rule::GoneCalled) { asked.called } else { now };
+    let proven = asked_at >= sure_at || !cx.keeps(Rule::GoneProof);
     arm::by_nonce(cx, &one.row.id, attempt.nonce, |row| match (proven, attempt.op) {
         (true, Op::Delete) => arm::ended(arm::without_post(row), Some(Op::Delete)),
         (true, _) => Row { vanished: true, ..arm::settled(arm::without_post(row)) },
@@ -233,14 +288,10 @@ pub(super) async fn unreadable(cx: &Cx, lease: &Lease, export: &Export, error: &
 }
 
 /// The page stops, its rows stay. Bound to the credential that was used: another one may be in place by now.
-async fn pause(
-    cx: &Cx,
-    lease: &Lease,
-    export: &Export,
-    error: &jobpipe_core::TaskError,
-    credential: u64,
-) -> Result<()> {
-    if export.sink.credential(&lease.target) != credential {
+pub(super) async fn pause(cx: &Cx, lease: &Lease, export: &Export, error: &TaskError, credential: u64) -> Result<()> {
+    let present = export.sink.credential(&lease.target);
+    let credential = if cx.keeps(Rule::PauseCredential) { credential } else { present };
+    if present != credential {
         return Ok(());
     }
     let pause = Pause { why: format!("{} ({})", error.message, error.code), credential, since: cx.now() };

@@ -2,7 +2,7 @@
 
 use super::arm::{self, Armed, Plan};
 use super::attach;
-use super::due::{self, Due, Want};
+use super::due::{self, Want};
 use super::exports::Export;
 use super::lease::Lease;
 use super::pace::Pacing;
@@ -10,6 +10,7 @@ use super::{Notes, lease};
 use crate::cx::Cx;
 use crate::docs::Mark;
 use crate::error::Result;
+use crate::sabotage::Rule;
 use jobpipe_core::{Head, Millis, Row, RowId, RowState, RowWrite};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,7 +49,7 @@ pub(super) async fn walk(
     }
     loop {
         let above = (mark.changed_gen, mark.key.clone());
-        let heads = cx.store.heads_walk(&export.ledger, above, export.closed.seq, cx.settings.page).await?;
+        let heads = cx.store.heads_walk(&export.ledger, above, export.upto, cx.settings.page).await?;
         if heads.is_empty() {
             break;
         }
@@ -121,27 +122,33 @@ async fn step(
 ) -> Result<Step> {
     let row = rows.get(id);
     if let Some(open) = row.filter(|row| row.state != RowState::Idle || row.recheck) {
-        notes.again |= !scanned.contains(id);
+        // the scan of open rows may have missed it
+        notes.again |= !scanned.contains(id) && cx.keeps(Rule::WalkScan);
         notes.busy = true;
+        if !cx.keeps(Rule::WalkMarks) {
+            return Ok(Step::Pass);
+        }
         let new = Row { version: cx.ids.nonce(), recheck: true, ..open.clone() };
         return Ok(Step::Write(Box::new(RowWrite { expect: Some(open.version), row: new })));
     }
     if row.is_none()
         && let Some(orphan) = rows.get(&attach::orphan_id(export, id)).filter(|row| attach::is_orphan(row))
     {
-        attach::claim_orphan(cx, orphan, &id.key, lease, notes).await?;
-        return Ok(Step::Stop(None));
+        return Ok(Step::Stop(attach::claim_orphan(cx, orphan, &id.key, lease).await?));
     }
     let want = due::want_or_dead(cx, export, id, Some(head)).await?;
     if let Some(row) = row.filter(|row| row.vanished && want == Want::Nothing) {
         let new = Row { version: cx.ids.nonce(), vanished: false, ..row.clone() };
         return Ok(Step::Write(Box::new(RowWrite { expect: Some(row.version), row: new })));
     }
-    let guarded = export.closed.guard.is_some();
-    let Some(due) = due::compare(row, &want, export.sink.policy(), guarded) else { return Ok(Step::Pass) };
+    let Some(due) = export.due(row, &want, export.is_guarded()) else { return Ok(Step::Pass) };
     Ok(match pacing.take(&export.pace, due.op) {
         Ok(()) => Step::Arm(Box::new(Plan { id: id.clone(), row: row.cloned(), due, seq: export.closed.seq })),
-        Err(at) => Step::Stop(Some(at)),
+        Err(at) if cx.keeps(Rule::WalkArmed) => Step::Stop(Some(at)),
+        Err(at) => {
+            notes.at(at);
+            Step::Pass
+        }
     })
 }
 
@@ -197,10 +204,9 @@ async fn apply(
                 None => false,
             },
         };
-        if !held && kind != Kind::Stop {
-            notes.again = true;
-        }
-        passing &= held;
+        let lost = !held && kind != Kind::Stop;
+        notes.again |= lost;
+        passing &= held || (lost && !cx.keeps(Rule::WalkCas));
         if passing {
             mark.changed_gen = changed_gen;
             mark.key.clone_from(key);
@@ -255,7 +261,7 @@ async fn touched(
     let mut above = (0, String::new());
     let mut touched: u64 = 0;
     loop {
-        let heads = cx.store.heads_walk(&export.ledger, above.clone(), export.closed.seq, cx.settings.page).await?;
+        let heads = cx.store.heads_walk(&export.ledger, above.clone(), export.upto, cx.settings.page).await?;
         let Some(last) = heads.last() else { break };
         above = (last.stamps.changed_gen, last.key.clone());
         let rows = rows_of(cx, lease, export, &heads).await?;
@@ -263,7 +269,7 @@ async fn touched(
             let id = export.row(&lease.target, &head.key);
             let Ok(want) = due::want(export, &id, Some(head)) else { continue };
             // what changed since, or waits for its pace, would be sent whatever the definition
-            let due: Option<Due> = due::compare(rows.get(&id), &want, export.sink.policy(), false);
+            let due = export.due(rows.get(&id), &want, false);
             let planned = (head.stamps.changed_gen, &head.key) <= (reached.0, &reached.1);
             touched += u64::from(due.is_some() && planned);
         }
