@@ -173,8 +173,20 @@ pub(crate) async fn resume(cx: &Cx, targets: impl Iterator<Item = &TargetRef>) -
     Ok(())
 }
 
-/// Frees every lease: for an engine that has just taken the role, so that no other owner lives.
-pub(crate) async fn free_all(cx: &Cx) -> Result<()> {
+/// Renews the lease that this process holds of a target, if it does.
+pub(crate) async fn renew(cx: &Cx, target: &str) -> Result<()> {
+    loop {
+        let read: Option<Read<TargetDoc>> = docs::read(&*cx.store, DocKind::Target, target).await?;
+        let Some(read) = read.filter(|read| read.doc.owner.as_ref() == Some(&cx.owner)) else { return Ok(()) };
+        let new = TargetDoc { renewal: read.doc.renewal + 1, ..read.doc.clone() };
+        if docs::replace(&*cx.store, &*cx.ids, DocKind::Target, target, &read, new).await?.is_some() {
+            return Ok(());
+        }
+    }
+}
+
+/// Takes the leases that are `free` from their owners; none that was written since it was read.
+pub(crate) async fn free_leases(cx: &Cx, mut is_free: impl FnMut(&str, &TargetDoc) -> bool) -> Result<()> {
     let mut after = String::new();
     loop {
         let page: Vec<(String, Read<TargetDoc>)> =
@@ -182,9 +194,13 @@ pub(crate) async fn free_all(cx: &Cx) -> Result<()> {
         let Some((last, _)) = page.last() else { return Ok(()) };
         after.clone_from(last);
         for (id, read) in page.iter().filter(|(_, read)| read.doc.owner.is_some()) {
+            if !is_free(id, &read.doc) {
+                continue;
+            }
             let crashes = read.doc.crashes + 1;
             let new = TargetDoc { owner: None, next_at: Some(0), crashes, ..read.doc.clone() };
             docs::replace(&*cx.store, &*cx.ids, DocKind::Target, id, read, new).await?;
+            cx.news.tell();
         }
     }
 }

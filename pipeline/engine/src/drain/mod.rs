@@ -15,7 +15,7 @@ mod send;
 mod walk;
 
 pub(crate) use attach::orphan_key;
-pub(crate) use lease::{free_all, resume, wake_targets};
+pub(crate) use lease::{free_leases, renew, resume, wake_targets};
 
 use crate::cx::Cx;
 use crate::docs::{Mark, Pause, Read, TargetDoc};

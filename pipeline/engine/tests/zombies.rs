@@ -1,0 +1,310 @@
+//! Targets when several hands have been at them: one that comes back late, one that wakes in between, a second import,
+//! a target that left and came back, a store put back from a backup.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod world;
+
+use jobpipe_core::{Attempt, Content, DocKind, Millis, Op, Plan, Row, RowId, RowState, RowStore, RowWrite, StateStore};
+use jobpipe_engine::admin::{self, Standing};
+use jobpipe_engine::admission::{self, Admitted, Wish};
+use jobpipe_engine::docs::{self, Mark, Pause, Read, TargetDoc};
+use jobpipe_engine::failpoint::{Dead, Failpoints, NoFailpoints, Point};
+use jobpipe_engine::{Cx, EngineError, renew_epoch, serve};
+use serde_json::json;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+use world::{Fault, TestStop, World};
+
+const DAY: Millis = 86_400_000;
+
+/// The store in memory never waits.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => done,
+        Poll::Pending => panic!("the store in memory waits"),
+    }
+}
+
+/// Does something else, once, when a step comes by a point: what another process does in between.
+struct Between<F> {
+    point: Point,
+    act: Mutex<Option<F>>,
+}
+
+impl<F: FnOnce() + Send> Between<F> {
+    fn new(point: Point, act: F) -> Arc<Self> {
+        Arc::new(Self { point, act: Mutex::new(Some(act)) })
+    }
+}
+
+impl<F: FnOnce() + Send> Failpoints for Between<F> {
+    fn hit(&self, point: Point) -> Result<(), Dead> {
+        if point == self.point
+            && let Some(act) = self.act.lock().unwrap().take()
+        {
+            act();
+        }
+        Ok(())
+    }
+}
+
+struct Process {
+    cx: Arc<Cx>,
+    stop: Arc<TestStop>,
+    engine: JoinHandle<Result<(), EngineError>>,
+}
+
+impl Process {
+    fn start(world: &World, failpoints: Arc<dyn Failpoints>) -> Self {
+        let (cx, stop) = world.cx(failpoints);
+        let engine = tokio::spawn(serve(Arc::clone(&cx)));
+        Self { cx, stop, engine }
+    }
+
+    async fn end(self) {
+        self.stop.stop();
+        self.engine.await.unwrap().unwrap();
+    }
+}
+
+async fn admit(world: &World, plan: &Plan) -> String {
+    let (cx, _) = world.cx(Arc::new(NoFailpoints));
+    match admission::admit(&cx, plan, &Wish { approved: true, ..Wish::default() }).await.unwrap() {
+        Admitted::Started(run) => run,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn until(what: &str, mut is: impl AsyncFnMut() -> bool) {
+    for _ in 0..2_000_000 {
+        if is().await {
+            return;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    panic!("never: {what}");
+}
+
+async fn done(cx: &Cx, run: &str) {
+    until("the run ends", async || {
+        !matches!(admin::summary(cx, run).await.unwrap().state, Standing::Running | Standing::Draining)
+    })
+    .await;
+}
+
+/// A run of the plan in a process of its own.
+async fn run(world: &World, plan: &Plan) {
+    run_with(world, plan, Arc::new(NoFailpoints)).await;
+}
+
+async fn run_with(world: &World, plan: &Plan, failpoints: Arc<dyn Failpoints>) {
+    let run = admit(world, plan).await;
+    let process = Process::start(world, failpoints);
+    done(&process.cx, &run).await;
+    process.end().await;
+}
+
+fn target(store: &dyn StateStore, id: &str) -> Read<TargetDoc> {
+    now(docs::read(store, DocKind::Target, id)).unwrap().unwrap()
+}
+
+fn change(store: &dyn StateStore, id: &str, change: impl FnOnce(&mut TargetDoc)) {
+    let read = target(store, id);
+    let mut new = read.doc.clone();
+    change(&mut new);
+    // far from the numbers that the world gives
+    let ids = Ids(AtomicU64::new(read.version + (1 << 40)));
+    assert!(now(docs::replace(store, &ids, DocKind::Target, id, &read, new)).unwrap().is_some());
+}
+
+struct Ids(AtomicU64);
+
+impl jobpipe_core::Ids for Ids {
+    fn run(&self) -> String {
+        unreachable!("no run is made")
+    }
+    fn nonce(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::SeqCst)
+    }
+    fn fraction(&self) -> f64 {
+        0.5
+    }
+}
+
+fn id(key: &str) -> RowId {
+    RowId { target: "p1".into(), import: "acme".into(), export: "facebook".into(), key: key.into() }
+}
+
+fn row(world: &World, id: &RowId) -> Row {
+    now(world.store.rows(std::slice::from_ref(id))).unwrap().remove(0)
+}
+
+fn edit(world: &World, id: &RowId, change: impl FnOnce(&mut Row)) {
+    let old = row(world, id);
+    let mut new = old.clone();
+    change(&mut new);
+    new.version = old.version + (1 << 40);
+    assert_eq!(now(world.store.rows_put(vec![RowWrite { expect: Some(old.version), row: new }])).unwrap(), [true]);
+}
+
+/// The create of this row was made at this time, and nobody knows how it ended.
+fn make_unknown(world: &World, id: &RowId, armed_at: Millis) {
+    edit(world, id, |row| {
+        let attempt = Attempt {
+            op: Op::Create,
+            content: row.content.take(),
+            payload: json!({}),
+            nonce: 1 << 50,
+            owner: "one that is dead".into(),
+            armed_at,
+            unknown_from: 0,
+            misses: 0,
+            missed_at: 0,
+            after_unknown_delete: false,
+            seq: 1,
+        };
+        row.post = None;
+        row.state = RowState::Unknown;
+        row.attempt = Some(attempt);
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_export_that_wakes_the_target_between_arm_and_proof_is_not_forgotten() {
+    let world = World::new(3, &["p1"]);
+    let store = Arc::clone(&world.store);
+    let wakes = Between::new(Point::DrainArmed, move || {
+        change(&*store, "p1", |doc| {
+            doc.marks.insert("other/export".into(), Mark::default());
+            doc.wake += 1;
+        });
+    });
+    run_with(&world, &world.plan(), wakes).await;
+    world.assert_in_step("end");
+    assert!(target(&*world.store, "p1").doc.marks.contains_key("other/export"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_late_sender_made_is_deleted_without_another_run() {
+    let ttl = Duration::from_secs(60);
+    let mut world = World::new(3, &["p1"]);
+    // the call is executed later than settle: the protocol can then only clear up
+    world.pages.lock().unwrap().slow = Some(ttl * 5);
+    let run = admit(&world, &world.plan()).await;
+    // one that believes itself alone renews nothing: as if it hung
+    let zombie = Process::start(&world, Arc::new(NoFailpoints));
+    until("the zombie sends", async || world.pages.lock().unwrap().slow.is_none()).await;
+    world.lease_ttl = Some(ttl);
+    let second = Process::start(&world, Arc::new(NoFailpoints));
+    done(&second.cx, &run).await;
+    world.assert_in_step("before the zombie's call is executed");
+    until("the call is executed", async || !world.pages.lock().unwrap().doubles.is_empty()).await;
+    let late = Instant::now();
+    until("the second post goes", async || world.pages.lock().unwrap().texts("p1") == world.expected()).await;
+    assert!(late.elapsed() < ttl, "not when an audit finds it: {:?}", late.elapsed());
+    zombie.end().await;
+    second.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_back_covers_the_oldest_attempt() {
+    let world = World::new(2, &["p1"]);
+    run(&world, &world.plan()).await;
+    let made = world.cx(Arc::new(NoFailpoints)).0.now();
+    sleep(Duration::from_secs(3 * 86_400)).await;
+    // the older attempt was executed, the newer one was not
+    make_unknown(&world, &id("o001"), made);
+    make_unknown(&world, &id("o000"), made + 3 * DAY);
+    world.pages.lock().unwrap().admin_deletes("p1", "v1 offer 000");
+    run(&world, &world.plan()).await;
+    world.assert_in_step("end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_turns_up_after_it_was_declared_absent_is_brought_up_to_date() {
+    let world = World::new(1, &["p1"]);
+    run(&world, &world.plan()).await;
+    let made = world.cx(Arc::new(NoFailpoints)).0.now();
+    // a read-back that does not show the post: it looks only at what was made later
+    make_unknown(&world, &id("o000"), made + 10 * DAY);
+    edit(&world, &id("o000"), |row| row.attempt.as_mut().unwrap().misses = 1);
+    world.source.lock().unwrap().offers.get_mut("o000").unwrap().title = "edited".into();
+    // the create of the new content is lost, and the old post is found
+    world.pages.lock().unwrap().faults.push_back(Some(Fault::LostCall));
+    run(&world, &world.plan()).await;
+    world.assert_in_step("end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_left_keeps_its_rechecks_until_it_is_back() {
+    let mut world = World::new(2, &["p1", "p2"]);
+    run(&world, &world.plan()).await;
+    // an update whose end was not known: the content counts as unknown
+    edit(&world, &id("o000"), |row| {
+        row.content = Some(Content { hash: None, identity: "link".into() });
+        row.recheck = true;
+    });
+    world.targets = vec!["p2".into()];
+    run(&world, &world.plan()).await;
+    assert!(row(&world, &id("o000")).recheck, "nobody may say what p1 is to have");
+    world.targets = vec!["p1".into(), "p2".into()];
+    run(&world, &world.plan()).await;
+    assert_eq!(world.pages.lock().unwrap().updates, 1);
+    assert!(!row(&world, &id("o000")).recheck);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_store_reposts_nothing_of_the_second_import_of_a_page() {
+    let mut world = World::new(4, &["p1"]);
+    let plans = [world.plan(), Plan { name: "beta".into(), ..world.plan() }];
+    for plan in &plans {
+        run(&world, plan).await;
+    }
+    world.store = Arc::default();
+    for plan in &plans {
+        run(&world, plan).await;
+    }
+    let pages = world.pages.lock().unwrap();
+    assert_eq!((pages.doubles.as_slice(), pages.creates, pages.texts("p1").len()), ([].as_slice(), 8, 8));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_epoch_ends_the_leases_and_pauses_of_the_old_one() {
+    let world = World::new(1, &["p1"]);
+    run(&world, &world.plan()).await;
+    change(&*world.store, "p1", |doc| {
+        doc.owner = Some("one that lives on".into());
+        doc.paused = Some(Pause { why: "refused".into(), credential: 1, since: 0 });
+    });
+    let held = target(&*world.store, "p1").doc;
+    let (cx, _) = world.cx(Arc::new(NoFailpoints));
+    let epoch = renew_epoch(&cx).await.unwrap();
+    let doc = target(&*world.store, "p1").doc;
+    assert_eq!((epoch, doc.owner, doc.paused, doc.next_at), (2, None, None, Some(0)));
+    assert_eq!((doc.fence, doc.fence_epoch, doc.wake), (held.fence + 1, 2, held.wake + 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_orphan_is_not_lost_when_the_row_of_its_key_has_a_post_already() {
+    let world = World::new(1, &["p1"]);
+    run(&world, &world.plan()).await;
+    let owner = row(&world, &id("o000"));
+    let orphan = Row {
+        post: Some("p1_99".into()),
+        handed_to: Some("o000".into()),
+        version: 1 << 45,
+        ..Row::blank(id("jp:some-marker"), 0, 1)
+    };
+    now(world.store.rows_put(vec![RowWrite { expect: None, row: orphan }])).unwrap();
+    run(&world, &world.plan()).await;
+    let after = row(&world, &id("o000"));
+    assert_eq!((after.post, row(&world, &id("jp:some-marker")).post), (owner.post, None));
+    assert!(after.past.contains("p1_99"), "deleted, or surely not there");
+}
