@@ -3,6 +3,7 @@
 use crate::cx::Cx;
 use crate::docs::{self, Command, ImportDoc, Read, RunDoc, RunState, TargetDoc};
 use crate::error::{EngineError, Result};
+use crate::sabotage::Rule;
 use crate::{admission, gone};
 use jobpipe_core::{Counts, DeadLetter, DocKind, Op, RowId, Written};
 use serde::{Deserialize, Serialize};
@@ -256,7 +257,8 @@ pub async fn cancel(cx: &Cx, id: &str) -> Result<()> {
         if run.doc.cancel {
             return Ok(());
         }
-        if run.doc.state != RunState::Open {
+        let frozen = run.doc.state == RunState::Settled && cx.keeps(Rule::CancelFreeze);
+        if frozen || run.doc.state == RunState::Closed {
             return Err(EngineError::Refused {
                 code: "JP523",
                 message: format!("run {id} has read its sources to the end and cannot be cancelled any more"),

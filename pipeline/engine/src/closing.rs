@@ -8,6 +8,7 @@ use crate::event::Event;
 use crate::failpoint::Point;
 use crate::gone;
 use crate::layout::Layout;
+use crate::sabotage::Rule;
 use crate::{admission, cursor};
 use jobpipe_core::{DocKind, NewTask, StagePlan, TaskInput};
 
@@ -22,6 +23,9 @@ pub(crate) async fn advance(cx: &Cx, id: &str) -> Result<bool> {
             RunState::Settled => step_settled(cx, &layout, &run).await?,
             RunState::Closed => {
                 free(cx, &layout, &run.doc).await?;
+                if !cx.keeps(Rule::GoneBeforeFree) {
+                    gone::pass(cx, &layout, &run.doc).await?;
+                }
                 return Ok(true);
             }
         };
@@ -55,6 +59,9 @@ async fn step_open(cx: &Cx, layout: &Layout, run: &Read<RunDoc>) -> Result<Step>
     let id = &run.doc.open.facts.run;
     if run.doc.cancel {
         cx.store.tasks_cancel(id).await?;
+        if !cx.keeps(Rule::CancelWaits) {
+            return put(cx, run, Point::CloseRun, |doc| doc.state = RunState::Closed).await;
+        }
     }
     let open: Vec<&StagePlan> = layout.working().filter(|stage| !run.doc.closed_stages.contains(&stage.name)).collect();
     for stage in &open {
@@ -64,6 +71,9 @@ async fn step_open(cx: &Cx, layout: &Layout, run: &Read<RunDoc>) -> Result<Step>
         let name = stage.name.clone();
         let step = put(cx, run, Point::CloseStage, |doc| {
             doc.closed_stages.insert(name.clone());
+            if !cx.keeps(Rule::VerdictFrozen) {
+                doc.verdict = doc.verdict.or_else(|| Some(verdict(doc)));
+            }
         })
         .await?;
         if matches!(step, Step::Took(_)) {
@@ -74,7 +84,7 @@ async fn step_open(cx: &Cx, layout: &Layout, run: &Read<RunDoc>) -> Result<Step>
     if !open.is_empty() {
         return Ok(Step::Wait);
     }
-    let verdict = verdict(&run.doc);
+    let verdict = run.doc.verdict.unwrap_or_else(|| verdict(&run.doc));
     put(cx, run, Point::CloseVerdict, |doc| {
         doc.verdict = Some(verdict);
         doc.state = RunState::Settled;
@@ -93,7 +103,9 @@ fn verdict(run: &RunDoc) -> Verdict {
 
 /// A stage is complete when its inputs are closed, its roots exist, and then no task of it is open: read in this order.
 async fn is_complete(cx: &Cx, layout: &Layout, run: &RunDoc, stage: &StagePlan) -> Result<bool> {
-    if !stage.from.iter().all(|from| run.closed_stages.contains(from)) {
+    let open = || cx.store.tasks_any_open(&run.open.facts.run, &stage.name);
+    let early = if cx.keeps(Rule::CloseOrder) { None } else { Some(open().await?) };
+    if cx.keeps(Rule::CloseFrom) && !stage.from.iter().all(|from| run.closed_stages.contains(from)) {
         return Ok(false);
     }
     if stage.from.is_empty() && !run.cancel {
@@ -104,13 +116,17 @@ async fn is_complete(cx: &Cx, layout: &Layout, run: &RunDoc, stage: &StagePlan) 
             return Ok(false);
         }
     }
-    Ok(!cx.store.tasks_any_open(&run.open.facts.run, &stage.name).await?)
+    Ok(!match early {
+        Some(open) => open,
+        None => open().await?,
+    })
 }
 
 async fn step_settled(cx: &Cx, layout: &Layout, run: &Read<RunDoc>) -> Result<Step> {
     let id = &run.doc.open.facts.run;
     if !run.doc.gone_done {
-        let passed = if run.doc.cancel { gone::Passed::default() } else { gone::pass(cx, layout, &run.doc).await? };
+        let skipped = run.doc.cancel || !cx.keeps(Rule::GoneBeforeFree);
+        let passed = if skipped { gone::Passed::default() } else { gone::pass(cx, layout, &run.doc).await? };
         return put(cx, run, Point::CloseGoneDone, |doc| {
             doc.gone_done = true;
             doc.gone = passed.gone;
@@ -128,6 +144,9 @@ async fn step_settled(cx: &Cx, layout: &Layout, run: &Read<RunDoc>) -> Result<St
         if cx.store.tasks_any_open(id, &stage.name).await? {
             return Ok(Step::Wait);
         }
+    }
+    if !cx.keeps(Rule::RunBeforeImport) {
+        free(cx, layout, &run.doc).await?;
     }
     let now = cx.now();
     let (counts, tasks) = crate::admin::tally(cx, id).await?;
@@ -164,6 +183,11 @@ async fn free(cx: &Cx, layout: &Layout, run: &RunDoc) -> Result<()> {
     loop {
         let import = admission::import(cx, &facts.import).await?;
         if import.doc.open.as_ref().is_none_or(|open| open.facts.run != facts.run) {
+            if !cx.keeps(Rule::SinceSeq) && run.verdict.is_some_and(|verdict| verdict.clean) {
+                let since = cursor::advance(cx, layout, run, &facts.since).await?;
+                let new = ImportDoc { since, ..import.doc.clone() };
+                docs::replace(&*cx.store, &*cx.ids, DocKind::Import, &facts.import, &import, new).await?;
+            }
             return Ok(());
         }
         if !run.cancel {
@@ -201,7 +225,8 @@ async fn freed(cx: &Cx, layout: &Layout, run: &RunDoc, import: &ImportDoc) -> Re
     if run.guard.is_none() {
         new.accepted_gen = facts.seq;
     }
-    if run.verdict.is_some_and(|verdict| verdict.clean) && new.since_seq < facts.seq {
+    let clean = run.verdict.is_some_and(|verdict| verdict.clean || !cx.keeps(Rule::SinceClean));
+    if clean && new.since_seq < facts.seq {
         new.since = cursor::advance(cx, layout, run, &import.since).await?;
         new.since_seq = facts.seq;
     }

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::event::Event;
 use crate::failpoint::Point;
 use crate::layout::Layout;
+use crate::sabotage::Rule;
 use crate::settle::{self, Moment, Settled};
 use crate::{batch, files, relay};
 use jobpipe_core::{
@@ -21,7 +22,16 @@ pub(crate) async fn execute(cx: &Cx, task: &Task) -> Result<()> {
     let run = cx.run(&task.task.run).await?;
     let layout = cx.layout(&run.doc.open.definition).await?;
     let facts = Arc::new(run.doc.open.facts.clone());
-    let settled = work(cx, &layout, &run.doc, &facts, task).await?;
+    let mut settled = work(cx, &layout, &run.doc, &facts, task).await?;
+    if !cx.keeps(Rule::RetryFence) && !settled.retries.is_empty() {
+        store(cx, task, settled.records).await?;
+        settled = work(cx, &layout, &run.doc, &facts, task).await?;
+    }
+    if !cx.keeps(Rule::SeenAfterCommit) {
+        for follow in &settled.result.follow {
+            relay::claim_requests(cx, &layout, &task.task, follow).await?;
+        }
+    }
     commit(cx, task, settled).await
 }
 
@@ -126,6 +136,7 @@ async fn commit(cx: &Cx, task: &Task, settled: Settled) -> Result<()> {
         result.outputs = store(cx, task, settled.records).await?;
     }
     let crashed = settled.state == TaskState::Ready && settled.input.is_none();
+    let clean = if cx.keeps(Rule::CrashReset) { 0 } else { task.task.crashes };
     let commit = Commit {
         id: task.task.id.clone(),
         fence: task.fence,
@@ -133,7 +144,7 @@ async fn commit(cx: &Cx, task: &Task, settled: Settled) -> Result<()> {
         state: settled.state,
         not_before: settled.not_before,
         // only a child that died under us is a crash; every other end of a claim is a clean one
-        crashes: if crashed { task.task.crashes + CHILD_DEATH } else { 0 },
+        crashes: if crashed { task.task.crashes + CHILD_DEATH } else { clean },
         input: settled.input,
         result,
         nonce: cx.ids.nonce(),
@@ -159,6 +170,7 @@ async fn put(cx: &Cx, commit: &Commit) -> Result<bool> {
     for _ in 0..TRIES {
         match cx.store.tasks_commit(vec![commit.clone()]).await {
             Ok(applied) if applied.first() == Some(&true) => return Ok(true),
+            Ok(_) if !cx.keeps(Rule::CommitNonce) => return Ok(true),
             Ok(_) => {
                 let tasks = cx.store.tasks(std::slice::from_ref(&commit.id)).await?;
                 return Ok(tasks.first().is_some_and(|task| task.nonce == commit.nonce));
@@ -173,10 +185,11 @@ async fn put(cx: &Cx, commit: &Commit) -> Result<bool> {
 async fn store(cx: &Cx, task: &Task, records: Vec<(String, Vec<jobpipe_core::Record>)>) -> Result<Vec<Output>> {
     let mut outputs = Vec::new();
     let mut batches = Vec::new();
+    let fence = if cx.keeps(Rule::BatchFence) { task.fence } else { 0 };
     for (stage, records) in records {
         for (bytes, live) in batch::encode(&records, cx.settings.batch_records, cx.settings.batch_bytes)? {
             let ordinal = batches.len();
-            let id = format!("{}/{}/{}/{ordinal}", task.task.run, task.task.id, task.fence);
+            let id = format!("{}/{}/{fence}/{ordinal}", task.task.run, task.task.id);
             outputs.push(Output { stage: stage.clone(), batch: id.clone(), records: live });
             batches.push((id, bytes));
         }

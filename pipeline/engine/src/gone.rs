@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::failpoint::Point;
 use crate::heads::{self, Writer};
 use crate::layout::{Layout, Ledger};
+use crate::sabotage::Rule;
 use jobpipe_core::{GonePolicy, RowId, Wanted};
 use std::collections::BTreeSet;
 
@@ -23,7 +24,7 @@ pub(crate) struct Passed {
 /// Runs the pass over every ledger of the plan.
 pub(crate) async fn pass(cx: &Cx, layout: &Layout, run: &RunDoc) -> Result<Passed> {
     let import = admission::import(cx, &layout.plan.name).await?;
-    let exhaustive = run.verdict.is_some_and(|verdict| verdict.exhaustive);
+    let exhaustive = run.verdict.is_some_and(|verdict| verdict.exhaustive || !cx.keeps(Rule::GoneExhaustive));
     let mut passed = Passed::default();
     for ledger in layout.ledgers.iter().filter(|ledger| ledger.tracked) {
         let policy = layout.gone_policy(ledger);
@@ -37,7 +38,8 @@ pub(crate) async fn pass(cx: &Cx, layout: &Layout, run: &RunDoc) -> Result<Passe
         let withdrawn = count_removed(cx, ledger, import.doc.accepted_gen, run.open.facts.seq).await?;
         let guard = guard(cx, ledger, policy, run, missing, withdrawn).await?;
         if let (Some(policy), true) = (policy, exhaustive) {
-            let writer = Writer { seq: run.open.facts.seq, cancelled: &import.doc.cancelled };
+            let cancelled = &import.doc.cancelled;
+            let writer = Writer { seq: run.open.facts.seq, cancelled, sabotage: cx.sabotage };
             count_missed(cx, ledger, writer, policy, guard.is_none()).await?;
         }
         match guard {

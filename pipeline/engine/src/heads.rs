@@ -6,6 +6,7 @@ mod write;
 
 pub(crate) use write::{accept_keys, hold_keys, miss_keys, write};
 
+use crate::sabotage::Rule;
 use jobpipe_core::{Stamps, Version, Wanted};
 use std::collections::BTreeSet;
 
@@ -16,6 +17,14 @@ pub(crate) struct Writer<'a> {
     pub seq: u64,
     /// Numbers of cancelled runs.
     pub cancelled: &'a BTreeSet<u64>,
+    /// The rule that the simulation took away.
+    pub sabotage: Option<Rule>,
+}
+
+impl Writer<'_> {
+    fn keeps(self, rule: Rule) -> bool {
+        self.sabotage != Some(rule)
+    }
 }
 
 /// A record as a ledger sees it: wanted, and its content's fingerprint (empty for one that is withdrawn).
@@ -49,9 +58,10 @@ pub(crate) enum Seen {
     Nothing,
 }
 
-fn same(version: &Version, hash: &str, wanted: Wanted) -> bool {
-    match (version.wanted, wanted) {
-        (Wanted::Live, Wanted::Live) => version.hash == hash,
+fn same(version: &Version, sighting: &Sighting, writer: Writer<'_>) -> bool {
+    match (version.wanted, sighting.wanted()) {
+        _ if !writer.keeps(Rule::VersionGone) => version.hash == sighting.hash,
+        (Wanted::Live, Wanted::Live) => version.hash == sighting.hash,
         (Wanted::Gone | Wanted::Withdrawn, Wanted::Gone | Wanted::Withdrawn) => true,
         _ => false,
     }
@@ -64,9 +74,7 @@ fn version_of(stamps: &Stamps) -> Version {
 /// `changed_gen` of a version that follows `before` in run `seq`.
 fn changed_gen(before: Option<&Version>, sighting: &Sighting, writer: Writer<'_>) -> u64 {
     match before {
-        Some(version)
-            if same(version, &sighting.hash, sighting.wanted()) && !writer.cancelled.contains(&version.changed_gen) =>
-        {
+        Some(version) if same(version, sighting, writer) && !writer.cancelled.contains(&version.changed_gen) => {
             version.changed_gen
         }
         _ => writer.seq,
@@ -93,10 +101,11 @@ pub(crate) fn see(head: Option<&Stamps>, sighting: &Sighting, writer: Writer<'_>
         };
         return Seen::Write { stamps, body: true };
     };
-    if head.seen_gen > seq || head.held_gen > seq || head.missed_gen > seq {
+    let later = head.seen_gen > seq || head.held_gen > seq || head.missed_gen > seq;
+    if later && writer.keeps(Rule::HeadsGen) {
         return Seen::Nothing;
     }
-    if head.seen_gen < seq {
+    if head.seen_gen != seq {
         let before = version_of(head);
         let stamps = Stamps {
             changed_gen: changed_gen(Some(&before), sighting, writer),
@@ -114,8 +123,9 @@ pub(crate) fn see(head: Option<&Stamps>, sighting: &Sighting, writer: Writer<'_>
     }
     let present = Sighting { rank: head.rank, hash: head.hash.clone() };
     if *sighting < present {
+        let back = changed_gen(head.before.as_ref(), sighting, writer);
         let stamps = Stamps {
-            changed_gen: changed_gen(head.before.as_ref(), sighting, writer),
+            changed_gen: if writer.keeps(Rule::VersionBefore) { back } else { back.max(head.changed_gen) },
             hash: sighting.hash.clone(),
             wanted: sighting.wanted(),
             rank: sighting.rank,
@@ -126,21 +136,20 @@ pub(crate) fn see(head: Option<&Stamps>, sighting: &Sighting, writer: Writer<'_>
     Seen::AddUrl
 }
 
-/// Holding a head: it counts as seen, nothing else moves. `None` when it was seen, missed or held already.
+/// Holding a head: it counts as seen, nothing else moves. `None` when it was seen, missed or held already (unless not
+/// `filtered`, which is for the simulation alone).
 #[must_use]
-pub(crate) fn hold(head: &Stamps, seq: u64) -> Option<Stamps> {
-    (head.seen_gen < seq && head.held_gen < seq && head.missed_gen < seq).then(|| Stamps {
-        held_gen: seq,
-        missed: 0,
-        ..head.clone()
-    })
+pub(crate) fn hold(head: &Stamps, seq: u64, filtered: bool) -> Option<Stamps> {
+    let passed = head.seen_gen >= seq || head.missed_gen >= seq;
+    (head.held_gen < seq && !(passed && filtered)).then(|| Stamps { held_gen: seq, missed: 0, ..head.clone() })
 }
 
 /// Counting a head as missed in an exhaustive run; gone after `after` of them, where `may_remove`.
 #[must_use]
 pub(crate) fn miss(head: &Stamps, writer: Writer<'_>, after: u32, may_remove: bool) -> Option<Stamps> {
     let seq = writer.seq;
-    if head.seen_gen >= seq || head.held_gen >= seq || head.missed_gen >= seq {
+    let counted = head.missed_gen >= seq && writer.keeps(Rule::MissedStamp);
+    if head.seen_gen >= seq || head.held_gen >= seq || counted {
         return None;
     }
     let mut stamps = Stamps { missed: head.missed.saturating_add(1), missed_gen: seq, ..head.clone() };
@@ -188,7 +197,7 @@ mod tests {
     fn run(head: Option<Stamps>, seq: u64, sightings: &[Sighting]) -> Option<Stamps> {
         let cancelled = BTreeSet::new();
         sightings.iter().fold(head, |head, one| {
-            let seen = see(head.as_ref(), one, Writer { seq, cancelled: &cancelled });
+            let seen = see(head.as_ref(), one, Writer { seq, cancelled: &cancelled, sabotage: None });
             apply(head, seen)
         })
     }
@@ -223,21 +232,24 @@ mod tests {
     fn an_old_run_changes_nothing() {
         let head = run(None, 3, &[sighting(0, "a")]).unwrap();
         let cancelled = BTreeSet::new();
-        assert_eq!(see(Some(&head), &sighting(0, "0"), Writer { seq: 2, cancelled: &cancelled }), Seen::Nothing);
-        assert_eq!(hold(&head, 3), None);
-        assert_eq!(miss(&head, Writer { seq: 3, cancelled: &cancelled }, 1, true), None);
+        assert_eq!(
+            see(Some(&head), &sighting(0, "0"), Writer { seq: 2, cancelled: &cancelled, sabotage: None }),
+            Seen::Nothing
+        );
+        assert_eq!(hold(&head, 3, true), None);
+        assert_eq!(miss(&head, Writer { seq: 3, cancelled: &cancelled, sabotage: None }, 1, true), None);
     }
 
     #[test]
     fn gone_after_so_many_misses_and_a_sighting_brings_it_back() {
         let cancelled = BTreeSet::new();
         let head = run(None, 1, &[sighting(0, "a")]).unwrap();
-        let once = miss(&head, Writer { seq: 2, cancelled: &cancelled }, 2, true).unwrap();
+        let once = miss(&head, Writer { seq: 2, cancelled: &cancelled, sabotage: None }, 2, true).unwrap();
         assert_eq!((once.wanted, once.missed), (Wanted::Live, 1));
-        let held = hold(&once, 3).unwrap();
+        let held = hold(&once, 3, true).unwrap();
         assert_eq!(held.missed, 0);
-        let once = miss(&held, Writer { seq: 4, cancelled: &cancelled }, 2, true).unwrap();
-        let twice = miss(&once, Writer { seq: 5, cancelled: &cancelled }, 2, true).unwrap();
+        let once = miss(&held, Writer { seq: 4, cancelled: &cancelled, sabotage: None }, 2, true).unwrap();
+        let twice = miss(&once, Writer { seq: 5, cancelled: &cancelled, sabotage: None }, 2, true).unwrap();
         assert_eq!((twice.wanted, twice.changed_gen), (Wanted::Gone, 5));
         let back = run(Some(twice), 6, &[sighting(0, "a")]).unwrap();
         assert_eq!((back.wanted, back.changed_gen), (Wanted::Live, 6));
@@ -247,7 +259,9 @@ mod tests {
     fn a_version_of_a_cancelled_run_is_changed_anew() {
         let cancelled = BTreeSet::from([2]);
         let head = run(run(None, 1, &[sighting(0, "a")]), 2, &[sighting(0, "b")]).unwrap();
-        let next = apply(None, see(Some(&head), &sighting(0, "b"), Writer { seq: 3, cancelled: &cancelled })).unwrap();
+        let next =
+            apply(None, see(Some(&head), &sighting(0, "b"), Writer { seq: 3, cancelled: &cancelled, sabotage: None }))
+                .unwrap();
         assert_eq!(next.changed_gen, 3);
     }
 }

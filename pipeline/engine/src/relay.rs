@@ -7,8 +7,11 @@ use crate::event::Event;
 use crate::failpoint::Point;
 use crate::heads::{self, Writer};
 use crate::layout::Layout;
+use crate::sabotage::Rule;
 use crate::{batch, docs::ImportDoc};
-use jobpipe_core::{DocKind, Follow, Hint, NewTask, Reason, Request, StoreError, Task, TaskInput, TaskResult};
+use jobpipe_core::{
+    DocKind, Follow, Hint, NewTask, Reason, Request, StageKind, StoreError, Task, TaskInput, TaskResult,
+};
 use std::collections::BTreeSet;
 
 /// Repeats the relay of a terminal task whose `open` is still true.
@@ -21,23 +24,35 @@ pub(crate) async fn relay(cx: &Cx, task: &Task) -> Result<()> {
 pub(crate) async fn relay_result(cx: &Cx, task: &NewTask, result: &TaskResult) -> Result<()> {
     let run = cx.run(&task.run).await?;
     let layout = cx.layout(&run.doc.open.definition).await?;
-    let mut children = result.children.clone();
+    let mut children = Vec::new();
+    for child in &result.children {
+        match &child.input {
+            TaskInput::Requests(rest) if !cx.keeps(Rule::RestPastSeen) => {
+                let follow = Follow { stage: child.stage.clone(), requests: rest.clone() };
+                children.extend(claim_requests(cx, &layout, task, &follow).await?);
+            }
+            _ => children.push(child.clone()),
+        }
+    }
     for follow in &result.follow {
         children.extend(claim_requests(cx, &layout, task, follow).await?);
     }
     for output in &result.outputs {
         children.extend(stored_edges(&layout, task, output));
     }
+    close_early(cx, task, Rule::OpenAfterChildren).await?;
     if !children.is_empty() {
         cx.at(Point::RelayChildren)?;
         cx.store.tasks_insert(children.clone()).await?;
     }
+    close_early(cx, task, Rule::OpenAfterHeads).await?;
     write_heads(cx, &layout, &run.doc, result).await?;
     if !result.dead.is_empty() {
         cx.at(Point::RelayDead)?;
         cx.store.dead_put(result.dead.clone()).await?;
     }
-    write_reasons(cx, &task.run, run, &result.reasons).await?;
+    close_early(cx, task, Rule::OpenAfterReasons).await?;
+    write_reasons(cx, &task.run, run, &reasons(cx, &layout, result)).await?;
     cx.at(Point::RelayClose)?;
     cx.store.tasks_close(std::slice::from_ref(&task.id)).await?;
     tell(cx, task, result, children.len());
@@ -48,12 +63,26 @@ pub(crate) async fn relay_result(cx: &Cx, task: &NewTask, result: &TaskResult) -
     Ok(())
 }
 
+/// Where the simulation took the rule away, `open` falls here.
+async fn close_early(cx: &Cx, task: &NewTask, rule: Rule) -> Result<()> {
+    if !cx.keeps(rule) {
+        cx.store.tasks_close(std::slice::from_ref(&task.id)).await?;
+    }
+    Ok(())
+}
+
+/// The reasons to write: all, but for the simulation without [`Rule::HoldDead`], which forgets those of transforms.
+fn reasons(cx: &Cx, layout: &Layout, result: &TaskResult) -> Vec<Reason> {
+    let crawls = |stage: &str| layout.plan.stage(stage).is_some_and(|stage| stage.kind == StageKind::Crawl);
+    result.reasons.iter().filter(|reason| cx.keeps(Rule::HoldDead) || crawls(&reason.stage)).cloned().collect()
+}
+
 fn hint(task: &NewTask) -> Hint {
     Hint { task: task.id.clone(), run: task.run.clone(), queue: task.queue.clone() }
 }
 
 /// Claims requests in `seen`; what this task owns becomes tasks, bundled by group in the order found.
-async fn claim_requests(cx: &Cx, layout: &Layout, task: &NewTask, follow: &Follow) -> Result<Vec<NewTask>> {
+pub(crate) async fn claim_requests(cx: &Cx, layout: &Layout, task: &NewTask, follow: &Follow) -> Result<Vec<NewTask>> {
     let Some(stage) = layout.plan.stage(&follow.stage) else { return Ok(Vec::new()) };
     let mut prints = Vec::new();
     let mut requests: Vec<&Request> = Vec::new();
@@ -99,7 +128,7 @@ fn stored_edges(layout: &Layout, task: &NewTask, output: &jobpipe_core::Output) 
 async fn write_heads(cx: &Cx, layout: &Layout, run: &RunDoc, result: &TaskResult) -> Result<()> {
     let import: Option<Read<ImportDoc>> = docs::read(&*cx.store, DocKind::Import, &layout.plan.name).await?;
     let cancelled = import.map(|import| import.doc.cancelled).unwrap_or_default();
-    let writer = Writer { seq: run.open.facts.seq, cancelled: &cancelled };
+    let writer = Writer { seq: run.open.facts.seq, cancelled: &cancelled, sabotage: cx.sabotage };
     for output in &result.outputs {
         let ledgers: Vec<_> = layout.ledgers_fed_by(&output.stage).collect();
         if ledgers.is_empty() {
@@ -119,7 +148,11 @@ async fn write_heads(cx: &Cx, layout: &Layout, run: &RunDoc, result: &TaskResult
         cx.at(Point::RelayHeld)?;
         let urls: Vec<String> = result.held.iter().map(|url| heads::url_print(url)).collect();
         for ledger in layout.ledgers.iter().filter(|ledger| ledger.tracked) {
-            let keys = cx.store.heads_by_url(&ledger.id, &urls).await?;
+            let mut keys = cx.store.heads_by_url(&ledger.id, &urls).await?;
+            if !cx.keeps(Rule::HoldAllSources) {
+                let heads = cx.store.heads(&ledger.id, &keys).await?.into_iter();
+                keys = heads.filter(|head| result.held.contains(&head.url)).map(|head| head.key).collect();
+            }
             heads::hold_keys(cx, &ledger.id, keys, writer.seq).await?;
         }
     }

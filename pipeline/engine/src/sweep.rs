@@ -5,6 +5,7 @@ use crate::docs::{self, ImportDoc, Read};
 use crate::drain;
 use crate::error::Result;
 use crate::leases::Watch;
+use crate::sabotage::Rule;
 use crate::settle;
 use crate::{admission, closing, relay, retention};
 use jobpipe_core::{Commit, DocKind, ErrorClass, Task, TaskError, TaskInput, TaskState};
@@ -117,7 +118,7 @@ pub async fn sweep(cx: &Cx, memory: &mut Memory, at_once: bool) -> Result<()> {
     for (name, import) in imports {
         if let Some(open) = &import.doc.open {
             let run = &open.facts.run;
-            if cx.store.doc(DocKind::Run, run).await?.is_none() {
+            if cx.keeps(Rule::SweepRun) && cx.store.doc(DocKind::Run, run).await?.is_none() {
                 admission::ensure(cx, open).await?;
             }
             for state in [TaskState::Done, TaskState::Dead] {

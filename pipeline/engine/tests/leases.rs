@@ -108,7 +108,7 @@ async fn a_task_of_a_dead_process_is_taken_over_after_the_ttl_and_not_before() {
     let second = Process::start(&world);
     let begun = Instant::now();
     sleep(TTL.checked_sub(Duration::from_millis(10)).unwrap()).await;
-    assert_eq!(running(&world, &run).await, [task.clone()], "nothing is taken within the time to live");
+    assert_eq!(running(&world, &run).await, std::slice::from_ref(&task), "nothing is taken within the time to live");
     until("the takeover", async || only(&world, &task.task.id).await.fence > task.fence).await;
     assert!(begun.elapsed() >= TTL && begun.elapsed() < TTL + SWEEPS, "{:?}", begun.elapsed());
     closed_and_in_step(&world, &second.cx, &run).await;

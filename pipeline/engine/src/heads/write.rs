@@ -3,6 +3,7 @@
 use super::{Seen, Sighting, Writer, hold, miss, see, url_print};
 use crate::cx::Cx;
 use crate::error::Result;
+use crate::sabotage::Rule;
 use jobpipe_core::{Fate, HeadBody, HeadWrite, Ids, Record, Stamps, Wanted};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +23,9 @@ pub(crate) async fn write(cx: &Cx, ledger: &str, rank: u32, records: &[Record], 
     let mut held: BTreeSet<String> = BTreeSet::new();
     for record in records {
         if record.fate == Fate::Held {
-            held.insert(record.key.clone());
+            if cx.keeps(Rule::HoldDead) {
+                held.insert(record.key.clone());
+            }
             continue;
         }
         let hash = if record.fate == Fate::Live { record.hash() } else { String::new() };
@@ -109,7 +112,7 @@ pub(crate) async fn hold_keys(cx: &Cx, ledger: &str, mut keys: Vec<String>, seq:
             .zip(&stamps)
             .filter_map(|(key, head)| {
                 let head = head.as_ref()?;
-                Some(change(&*cx.ids, key, head, hold(head, seq)?))
+                Some(change(&*cx.ids, key, head, hold(head, seq, cx.keeps(Rule::HoldGen))?))
             })
             .collect();
         keys = write_rest(cx, ledger, writes).await?;
