@@ -8,7 +8,9 @@ use crate::layout::Layout;
 use crate::sabotage::Rule;
 use jobpipe_core::{Broker, Clock, DocKind, Hint, Ids, Millis, Plan, Stages, StateStore, Stop, StoreError};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use tokio::sync::Notify;
 
 /// Settings of the engine, all with defaults that suit one machine.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,28 +72,43 @@ impl Default for EngineSettings {
     }
 }
 
-/// "Something may be ready, complete or due": never missed by one who subscribed before.
-#[derive(Debug)]
+/// "Something may be ready, complete or due": never missed by one who subscribed before. Those who wait are woken in the
+/// order in which they came, so that a simulation replays.
+#[derive(Debug, Default)]
 pub struct News {
-    count: tokio::sync::watch::Sender<u64>,
+    count: AtomicU64,
+    told: Notify,
 }
 
-impl Default for News {
-    fn default() -> Self {
-        Self { count: tokio::sync::watch::Sender::new(0) }
-    }
-}
+/// How far somebody has heard.
+#[derive(Debug)]
+pub struct Heard(u64);
 
 impl News {
     /// Tells everyone.
     pub fn tell(&self) {
-        self.count.send_modify(|count| *count = count.wrapping_add(1));
+        self.count.fetch_add(1, Ordering::SeqCst);
+        self.told.notify_waiters();
     }
 
     /// From now on.
     #[must_use]
-    pub fn subscribe(&self) -> tokio::sync::watch::Receiver<u64> {
-        self.count.subscribe()
+    pub fn subscribe(&self) -> Heard {
+        Heard(self.count.load(Ordering::SeqCst))
+    }
+
+    /// Waits until there is something that `heard` has not heard.
+    pub async fn changed(&self, heard: &mut Heard) {
+        loop {
+            // made before looking, so that what is told between the look and the wait is not slept through
+            let told = self.told.notified();
+            let count = self.count.load(Ordering::SeqCst);
+            if count != heard.0 {
+                heard.0 = count;
+                return;
+            }
+            told.await;
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The loops of one engine: dispatch, work, close, drain, sweep. Each takes steps that stand for themselves.
 
-use crate::cx::Cx;
+use crate::cx::{Cx, Heard};
 use crate::docs::{self, Read, TargetDoc};
 use crate::error::{EngineError, Result};
 use crate::leases::{self, Claim, Held};
@@ -167,19 +167,19 @@ async fn release(cx: &Cx, task: &Task) -> Result<()> {
 }
 
 /// Waits for news, at most so long; a short rest first, so that a burst of news is one.
-async fn wait(cx: &Cx, news: &mut tokio::sync::watch::Receiver<u64>, most: Duration) {
+async fn wait(cx: &Cx, heard: &mut Heard, most: Duration) {
     cx.clock.sleep(Duration::from_millis(5)).await;
     let most = most.min(cx.settings.tick * 5);
     tokio::select! {
         biased;
-        _ = news.changed() => {}
+        () = cx.news.changed(heard) => {}
         () = cx.clock.sleep(most) => {}
     }
 }
 
 /// Tells the broker of ready tasks, in turns over the open runs, while its window has room.
 async fn dispatch(cx: Arc<Cx>, halt: Halt) -> Result<()> {
-    let mut news = cx.news.subscribe();
+    let mut heard = cx.news.subscribe();
     let mut cursors: BTreeMap<String, String> = BTreeMap::new();
     while goes_on(&cx, &halt) {
         let mut open = Vec::new();
@@ -190,7 +190,7 @@ async fn dispatch(cx: Arc<Cx>, halt: Halt) -> Result<()> {
         for run in open {
             dispatch_run(&cx, &run, cursors.entry(run.clone()).or_default()).await?;
         }
-        wait(&cx, &mut news, cx.settings.tick).await;
+        wait(&cx, &mut heard, cx.settings.tick).await;
     }
     Ok(())
 }
@@ -221,7 +221,7 @@ async fn dispatch_run(cx: &Cx, run: &str, cursor: &mut String) -> Result<()> {
 
 /// Takes every open run towards its end, and wakes targets when it is reached.
 async fn close(cx: Arc<Cx>, halt: Halt) -> Result<()> {
-    let mut news = cx.news.subscribe();
+    let mut heard = cx.news.subscribe();
     while goes_on(&cx, &halt) {
         admin::obey(&cx).await?;
         for (name, import) in sweep::imports(&cx).await? {
@@ -231,14 +231,14 @@ async fn close(cx: Arc<Cx>, halt: Halt) -> Result<()> {
                 drain::wake_targets(&cx, &name).await?;
             }
         }
-        wait(&cx, &mut news, cx.settings.tick).await;
+        wait(&cx, &mut heard, cx.settings.tick).await;
     }
     Ok(())
 }
 
 /// Drains the targets that are due, several at once.
 async fn drains(cx: Arc<Cx>, held: Arc<Held>, halt: Halt) -> Result<()> {
-    let mut news = cx.news.subscribe();
+    let mut heard = cx.news.subscribe();
     let mut running: JoinSet<Result<String>> = JoinSet::new();
     let mut busy: std::collections::BTreeSet<String> = std::collections::BTreeSet::new();
     while goes_on(&cx, &halt) {
@@ -260,7 +260,7 @@ async fn drains(cx: Arc<Cx>, held: Arc<Held>, halt: Halt) -> Result<()> {
             }
         }
         let most = next.map_or(cx.settings.tick, |at| Duration::from_millis(u64::try_from(at - cx.now()).unwrap_or(0)));
-        wait(&cx, &mut news, most).await;
+        wait(&cx, &mut heard, most).await;
     }
     while let Some(done) = running.join_next().await {
         joined(done)?;
