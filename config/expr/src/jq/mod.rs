@@ -13,6 +13,7 @@ mod num;
 mod numbers;
 mod order;
 mod program;
+mod reach;
 mod reads;
 mod regexes;
 mod straight;

@@ -16,7 +16,7 @@ use super::val::Val;
 use super::{access, dates, html, limits, numbers, regexes, wording};
 
 /// Functions of jaq's own that imports may not use.
-const NOT_TAKEN: [&str; 2] = ["halt", "escape_sh"];
+const NOT_TAKEN: [&str; 3] = ["halt", "escape_sh", "implode"];
 
 type Named = (&'static str, Box<[Bind]>, RunPtr<Closed>);
 
@@ -108,6 +108,7 @@ fn on_text() -> Vec<Named> {
         plain!("encode_uri", |value: &Val| on_str(value, |text| crate::encode::percent(text).into_owned())),
         plain!("encode_base64", |value: &Val| on_str(value, |text| BASE64.encode(text))),
         plain!("decode_base64", decode_base64),
+        plain!("implode", implode),
         plain!("to_date", |value: &Val| dates::to_date(value, None)),
         unary!("to_date", |value: &Val, format: &Val| dates::to_date(value, Some(format))),
         unary!("strftime", dates::strftime),
@@ -256,6 +257,20 @@ fn join(value: &Val, separator: &Val) -> ValR {
         }
     }
     Ok(Val::Str(Arc::new(out)))
+}
+
+/// The text of a list of code points; jaq's own takes -1 for U+0001.
+fn implode(value: &Val) -> ValR {
+    let Val::Arr(list) = value else { return Err(Error::typ(value.clone(), "array")) };
+    limits::work(list.items().len() / 8);
+    let character = |point: &Val| match point {
+        Val::Num(Num::Int(point)) => u32::try_from(*point).ok().and_then(char::from_u32),
+        _ => None,
+    };
+    let read = |point: &Val| {
+        character(point).ok_or_else(|| Error::str(format_args!("{point} is not the number of a character")))
+    };
+    Ok(Val::text(list.items().iter().map(read).collect::<Result<String, Error>>()?))
 }
 
 fn decode_base64(value: &Val) -> ValR {

@@ -1,15 +1,18 @@
 //! Regular expressions: linear in the text, bounded in size, compiled once for each thread.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use jaq_core::{ValX, ValXs};
 use regex::{Captures, Regex, RegexBuilder};
+use regex_automata::util::syntax;
 
 use super::arithmetic::{Error, ValR};
 use super::limits;
 use super::natives::str_of;
+use super::reach::Reach;
 use super::val::Val;
 
 /// Memory of one compiled expression, in bytes, and of its search.
@@ -22,8 +25,11 @@ const COMPILING: usize = 500;
 /// States that an expression of the largest size has, about.
 const MAX_STATES: usize = 25_000;
 
-/// Bytes of text after a match for one step: finding the next match may look at all of them again.
-const UNSEEN_PER_STEP: usize = 4096;
+/// Bytes times states that one step pays for in the first look over a text.
+const STATES_PER_STEP: usize = 1024;
+/// Bytes times states that the searches of one call may look at again and again before it is counted how far they
+/// really look: a text of a few thousand bytes is found through sooner than that is counted.
+const UNCOUNTED: usize = 256 << 10;
 
 thread_local! {
     static COMPILED: RefCell<HashMap<(String, String), Kept>> = RefCell::new(HashMap::new());
@@ -31,8 +37,67 @@ thread_local! {
 
 /// A compiled expression and the evaluation that used it last.
 struct Kept {
-    regex: Regex,
+    regex: Compiled,
     used_by: u64,
+}
+
+/// A compiled expression and what counts how far its searches look, made when it is first needed.
+#[derive(Clone)]
+struct Compiled {
+    regex: Regex,
+    states: usize,
+    reach: Rc<OnceCell<Option<RefCell<Reach>>>>,
+}
+
+/// Counts the searches of one call.
+struct Searches<'c> {
+    compiled: &'c Compiled,
+    pattern: &'c str,
+    flags: &'c str,
+    text: &'c str,
+    /// Where the next search begins.
+    from: usize,
+    /// Up to where searches have looked, as far as that is known.
+    known: usize,
+    /// What may still be looked at uncounted.
+    uncounted: usize,
+}
+
+impl<'c> Searches<'c> {
+    fn new(compiled: &'c Compiled, pattern: &'c str, flags: &'c str, text: &'c str) -> Self {
+        Self { compiled, pattern, flags, text, from: 0, known: 0, uncounted: UNCOUNTED }
+    }
+
+    /// Counts the search that found a match which ends at byte `end`.
+    fn found(&mut self, end: usize) {
+        limits::work(1);
+        let worst = (self.text.len() - self.from).saturating_mul(self.compiled.states);
+        if self.from == 0 {
+            // Compiling paid for one look at the whole text.
+        } else if worst <= self.uncounted {
+            self.uncounted -= worst;
+            limits::work(worst / STATES_PER_STEP);
+        } else {
+            self.uncounted = 0;
+            match self.compiled.reach.get_or_init(|| self.reach()) {
+                Some(reach) => self.known = reach.borrow_mut().count(self.text, self.from, self.known),
+                None => limits::work(worst / STATES_PER_STEP),
+            }
+        }
+        self.from = end;
+        self.known = self.known.max(end);
+    }
+
+    fn reach(&self) -> Option<RefCell<Reach>> {
+        let flag = |flag| self.flags.contains(flag);
+        let config = syntax::Config::new()
+            .case_insensitive(flag('i'))
+            .ignore_whitespace(flag('x'))
+            .dot_matches_new_line(flag('s') || flag('p'))
+            .multi_line(flag('m') || flag('p'))
+            .swap_greed(flag('l'));
+        Reach::new(self.pattern, config, 4 * MAX_COMPILED).map(RefCell::new)
+    }
 }
 
 /// What is asked for: the parts between matches, the matches, or both in turn.
@@ -50,13 +115,15 @@ pub(crate) const BOTH: Parts = Parts { between: true, matches: true };
 /// `{offset, length, string, name}` in characters (as jq's `match` gives them; the whole match is the first).
 pub(crate) fn run(text: &Val, regex: &Val, flags: &Val, parts: Parts) -> ValR {
     let (text, pattern, flags) = (str_of(text)?, str_of(regex)?, str_of(flags)?);
-    let regex = compiled(pattern, flags, text)?;
+    let compiled = compiled(pattern, flags, text)?;
+    let regex = &compiled.regex;
+    let mut searches = Searches::new(&compiled, pattern, flags, text);
     let mut out = Vec::new();
     let mut chars = Chars { text, byte: 0, count: 0 };
     let mut done = 0;
     for found in regex.captures_iter(text) {
         let Some(whole) = found.get(0) else { continue };
-        limits::work(1 + (text.len() - whole.start()) / UNSEEN_PER_STEP);
+        searches.found(whole.end());
         if flags.contains('n') && whole.is_empty() {
             continue;
         }
@@ -65,7 +132,7 @@ pub(crate) fn run(text: &Val, regex: &Val, flags: &Val, parts: Parts) -> ValR {
             done = whole.end();
         }
         if parts.matches {
-            out.push(groups(&regex, &found, &mut chars));
+            out.push(groups(regex, &found, &mut chars));
         }
         if !flags.contains('g') {
             break;
@@ -81,7 +148,9 @@ pub(crate) fn run(text: &Val, regex: &Val, flags: &Val, parts: Parts) -> ValR {
 /// named groups. Native, because a text has thousands of matches.
 pub(crate) fn replace<'a>(text: &Val, regex: &Val, flags: &Val, f: impl Fn(Val) -> ValXs<'a, Val>) -> ValX<'a, Val> {
     let (text, pattern, flags) = (str_of(text)?, str_of(regex)?, str_of(flags)?);
-    let regex = compiled(pattern, flags, text)?;
+    let compiled = compiled(pattern, flags, text)?;
+    let regex = &compiled.regex;
+    let mut searches = Searches::new(&compiled, pattern, flags, text);
     let mut out = String::new();
     let mut done = 0;
     let push = |out: &mut String, part: &str| {
@@ -90,13 +159,13 @@ pub(crate) fn replace<'a>(text: &Val, regex: &Val, flags: &Val, f: impl Fn(Val) 
     };
     for found in regex.captures_iter(text) {
         let Some(whole) = found.get(0) else { continue };
-        limits::work(1 + (text.len() - whole.start()) / UNSEEN_PER_STEP);
+        searches.found(whole.end());
         if flags.contains('n') && whole.is_empty() {
             continue;
         }
         push(&mut out, text.get(done..whole.start()).unwrap_or_default());
         done = whole.end();
-        let mut values = f(named(&regex, &found));
+        let mut values = f(named(regex, &found));
         // No value leaves nothing in the place of the match.
         if let Some(value) = values.next().transpose()? {
             push(&mut out, str_of(&value)?);
@@ -159,8 +228,9 @@ fn groups(regex: &Regex, found: &Captures<'_>, chars: &mut Chars<'_>) -> Val {
     Val::list(found.iter().zip(regex.capture_names()).map(group).collect())
 }
 
-fn compiled(pattern: &str, flags: &str, text: &str) -> Result<Regex, Error> {
-    limits::work(text.len().saturating_mul(states(pattern)) / 4096);
+fn compiled(pattern: &str, flags: &str, text: &str) -> Result<Compiled, Error> {
+    let states = states(pattern);
+    limits::work(text.len().saturating_mul(states) / STATES_PER_STEP);
     let key = (pattern.to_string(), flags.to_string());
     let evaluation = limits::evaluation();
     let kept = COMPILED.with_borrow_mut(|kept| {
@@ -170,12 +240,12 @@ fn compiled(pattern: &str, flags: &str, text: &str) -> Result<Regex, Error> {
     });
     // Compiling counts once for each evaluation, done or not, so that a record always costs the same.
     if kept.as_ref().is_none_or(|(_, first)| *first) {
-        limits::work(COMPILING + states(pattern));
+        limits::work(COMPILING + states);
     }
     if let Some((regex, _)) = kept {
         return Ok(regex);
     }
-    let regex = build(pattern, flags)?;
+    let regex = Compiled { regex: build(pattern, flags)?, states, reach: Rc::default() };
     COMPILED.with_borrow_mut(|kept| {
         if kept.len() >= KEPT {
             kept.clear();
