@@ -75,8 +75,8 @@ pub(crate) fn check_header(header: &str) -> Result<(), EvalError> {
     }
 }
 
-/// Refuses a URL in which the first value would stand before the path: `prefix` is what precedes it.
-pub(crate) fn check_url_prefix(prefix: &str) -> Result<(), ExprError> {
+/// Refuses a URL in which the first value would stand before the path: `prefix` is what precedes it, `at` its byte.
+pub(crate) fn check_url_prefix(prefix: &str, at: usize) -> Result<(), ExprError> {
     let path_begins = match prefix.split_once("://") {
         Some((scheme, rest)) => !scheme.is_empty() && rest.find(['/', '?', '#']).is_some_and(|at| at > 0),
         // A relative one: nothing before its path may be read as a scheme or a host.
@@ -88,6 +88,6 @@ pub(crate) fn check_url_prefix(prefix: &str) -> Result<(), ExprError> {
     if path_begins {
         return Ok(());
     }
-    Err(ExprError::new(code::HOST, prefix.len(), 1, "a value may not supply the scheme or the host of a URL")
+    Err(ExprError::new(code::HOST, at, 1, "a value may not supply the scheme or the host of a URL")
         .help("write the host out, or make the whole URL one expression: `=\"https://\" + .host + \"/jobs\"`"))
 }

@@ -19,6 +19,8 @@ pub struct Text {
 
 struct Inner {
     source: String,
+    /// The byte of `source` at which the first value stands.
+    first: usize,
     parts: Vec<Part>,
     names: BTreeSet<String>,
     fields: Fields,
@@ -44,8 +46,14 @@ impl Text {
     pub fn compile_with(source: &str, scope: &Scope) -> Result<Self, ExprError> {
         let pieces = cut(source, scope)?;
         let alone = pieces.len() == 1;
-        let mut text =
-            Inner { source: source.to_string(), parts: Vec::new(), names: BTreeSet::new(), fields: Fields::default() };
+        let first = pieces.iter().find(|(piece, _)| !matches!(piece, Piece::Plain(_)));
+        let mut text = Inner {
+            source: source.to_string(),
+            first: first.map_or(source.len(), |(_, range)| range.start),
+            parts: Vec::new(),
+            names: BTreeSet::new(),
+            fields: Fields::default(),
+        };
         for placed in pieces {
             let part = part(source, placed, alone, scope)?;
             text.note(&part);
@@ -118,6 +126,11 @@ impl Text {
             Some(Part::Plain(text)) => text,
             _ => "",
         }
+    }
+
+    /// The byte of the source at which the first value stands. Not the length of the prefix: `$$` is one dollar of it.
+    pub(crate) fn first_value(&self) -> usize {
+        self.inner.first
     }
 
     /// Whether no value is put in.

@@ -147,7 +147,7 @@ fn text_kind(source: &str, place: Place, scope: &Scope) -> Result<ValueKind, Exp
         return Ok(ValueKind::Literal(text.prefix().to_string()));
     }
     if place == Place::Url && !text.is_one_value() {
-        encode::check_url_prefix(text.prefix())?;
+        encode::check_url_prefix(text.prefix(), text.first_value())?;
     }
     Ok(ValueKind::Text(text))
 }
