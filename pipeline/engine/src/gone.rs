@@ -33,7 +33,7 @@ pub(crate) async fn pass(cx: &Cx, layout: &Layout, run: &RunDoc) -> Result<Passe
         }
         let missing = match policy {
             Some(policy) if exhaustive => count_missing(cx, ledger, run, policy).await?,
-            _ => 0,
+            _ => Missing::default(),
         };
         let withdrawn = count_removed(cx, ledger, import.doc.accepted_gen, run.open.facts.seq).await?;
         let guard = guard(cx, ledger, policy, run, missing, withdrawn).await?;
@@ -43,7 +43,7 @@ pub(crate) async fn pass(cx: &Cx, layout: &Layout, run: &RunDoc) -> Result<Passe
             count_missed(cx, ledger, writer, policy, guard.is_none()).await?;
         }
         match guard {
-            None => passed.gone += missing,
+            None => passed.gone += missing.all,
             Some(why) => passed.guard = Some(why),
         }
     }
@@ -93,18 +93,27 @@ async fn hold_owned_stubs(cx: &Cx, layout: &Layout, run: &RunDoc, ledger: &Ledge
     heads::hold_keys(cx, &ledger.id, owned.into_iter().collect(), seq).await
 }
 
-/// How many heads this run would declare gone. Those it declared already (before a crash) count too.
-async fn count_missing(cx: &Cx, ledger: &Ledger, run: &RunDoc, policy: GonePolicy) -> Result<u64> {
+/// Heads that the pass declares gone, or would but for the guard.
+#[derive(Debug, Clone, Copy, Default)]
+struct Missing {
+    /// All of them.
+    all: u64,
+    /// Those among them that were live and are gone already: declared so before a crash.
+    gone: u64,
+}
+
+async fn count_missing(cx: &Cx, ledger: &Ledger, run: &RunDoc, policy: GonePolicy) -> Result<Missing> {
     let seq = run.open.facts.seq;
     let mut after = String::new();
-    let mut missing = 0;
+    let mut missing = Missing::default();
     loop {
         let page = cx.store.heads_unseen(&ledger.id, seq, &after, cx.settings.page).await?;
         let Some((last, _)) = page.last() else { return Ok(missing) };
         after.clone_from(last);
         for (_, head) in &page {
-            let done = head.missed_gen == seq && head.changed_gen == seq && head.wanted == Wanted::Gone;
-            missing += u64::from(done || heads::would_go(head, seq, policy.after));
+            missing.all += u64::from(heads::goes(head, seq, policy.after));
+            // a stub, which no run ever saw, was never live
+            missing.gone += u64::from(heads::went(head, seq) && head.seen_gen > 0);
         }
     }
 }
@@ -132,26 +141,27 @@ async fn guard(
     ledger: &Ledger,
     policy: Option<GonePolicy>,
     run: &RunDoc,
-    missing: u64,
+    missing: Missing,
     withdrawn: u64,
 ) -> Result<Option<String>> {
     let limit = policy.map_or(0.3, |policy| policy.limit);
-    let removed = missing + withdrawn;
+    let removed = missing.all + withdrawn;
     if removed == 0 || run.open.approved {
         return Ok(None);
     }
-    let live = cx.store.heads_count(&ledger.id).await?.live + withdrawn;
+    let live = cx.store.heads_count(&ledger.id).await?.live + missing.gone + withdrawn;
     #[expect(clippy::cast_precision_loss, reason = "a share for people, far below 2^52")]
     let share = removed as f64 / live.max(1) as f64;
     if share <= limit {
         return Ok(None);
     }
     Ok(Some(format!(
-        "{removed} of {live} records of {} would be removed ({:.0} %, the limit is {:.0} %: {missing} no longer listed, {withdrawn} withdrawn); \
+        "{removed} of {live} records of {} would be removed ({:.0} %, the limit is {:.0} %: {} no longer listed, {withdrawn} withdrawn); \
          nothing is removed until `jobpipe runs approve {}`",
         ledger.id,
         share * 100.0,
         limit * 100.0,
+        missing.all,
         run.open.facts.run
     )))
 }

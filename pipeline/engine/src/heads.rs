@@ -25,6 +25,11 @@ impl Writer<'_> {
     fn keeps(self, rule: Rule) -> bool {
         self.sabotage != Some(rule)
     }
+
+    /// True for a version that a cancelled run made: it is not planned, so whoever meets it next makes it anew.
+    fn was_cancelled(self, changed_gen: u64) -> bool {
+        self.keeps(Rule::CancelledVersion) && self.cancelled.contains(&changed_gen)
+    }
 }
 
 /// A record as a ledger sees it: wanted, and its content's fingerprint (empty for one that is withdrawn).
@@ -74,7 +79,7 @@ fn version_of(stamps: &Stamps) -> Version {
 /// `changed_gen` of a version that follows `before` in run `seq`.
 fn changed_gen(before: Option<&Version>, sighting: &Sighting, writer: Writer<'_>) -> u64 {
     match before {
-        Some(version) if same(version, sighting, writer) && !writer.cancelled.contains(&version.changed_gen) => {
+        Some(version) if same(version, sighting, writer) && !writer.was_cancelled(version.changed_gen) => {
             version.changed_gen
         }
         _ => writer.seq,
@@ -157,20 +162,25 @@ pub(crate) fn miss(head: &Stamps, writer: Writer<'_>, after: u32, may_remove: bo
     if stamps.missed >= after && may_remove && !was_removed {
         stamps.wanted = Wanted::Gone;
         stamps.changed_gen = seq;
-    } else if was_removed && writer.cancelled.contains(&head.changed_gen) {
+    } else if was_removed && writer.was_cancelled(head.changed_gen) {
         stamps.changed_gen = seq;
     }
     Some(stamps)
 }
 
-/// True when [`miss`] would declare the head gone.
+/// True when [`miss`] would declare the head gone, or did so, or would have but for a guard: the same before, amid and
+/// after the pass, so that one that is gone on with after a crash decides as the one before.
 #[must_use]
-pub(crate) fn would_go(head: &Stamps, seq: u64, after: u32) -> bool {
-    head.seen_gen < seq
-        && head.held_gen < seq
-        && head.missed_gen < seq
-        && head.missed.saturating_add(1) >= after
-        && matches!(head.wanted, Wanted::Live | Wanted::Stub)
+pub(crate) fn goes(head: &Stamps, seq: u64, after: u32) -> bool {
+    let missed = head.missed.saturating_add(u32::from(head.missed_gen < seq));
+    let wanted = matches!(head.wanted, Wanted::Live | Wanted::Stub);
+    head.seen_gen < seq && head.held_gen < seq && missed >= after && (wanted || went(head, seq))
+}
+
+/// True when the pass of run `seq` declared the head gone.
+#[must_use]
+pub(crate) fn went(head: &Stamps, seq: u64) -> bool {
+    head.wanted == Wanted::Gone && head.missed_gen == seq && head.changed_gen == seq
 }
 
 /// The fingerprint under which a head remembers a source URL.

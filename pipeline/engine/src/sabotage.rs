@@ -73,7 +73,7 @@ rules! {
     WalkCas = "walk_cas": "a lost compare-and-set on a row stops the watermark",
     WalkMarks = "walk_marks": "a walk that passes an open row writes recheck on it",
     WalkScan = "walk_scan": "a target stays awake while the walk meets an open row that the scan had not",
-    CancelledVersion = "cancelled_version": "heads that a cancelled run changed last are not planned",
+    CancelledVersion = "cancelled_version": "a version that a cancelled run left is made anew by the next",
     DefinitionFirst = "definition_first": "the definition is recorded before anything is armed under it",
     RemovedKeeps = "removed_keeps": "a target that left an export walks no more",
     ArmFirst = "arm_first": "a row is armed before anything is sent",
