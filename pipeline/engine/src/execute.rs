@@ -2,7 +2,7 @@
 
 use crate::compute::{Computed, Job, Link};
 use crate::cx::Cx;
-use crate::docs::RunDoc;
+use crate::docs::{RunDoc, RunState};
 use crate::error::Result;
 use crate::event::Event;
 use crate::failpoint::Point;
@@ -20,6 +20,10 @@ use std::sync::Arc;
 pub(crate) async fn execute(cx: &Cx, task: &Task) -> Result<()> {
     cx.at(Point::TaskClaimed)?;
     let run = cx.run(&task.task.run).await?;
+    // a run closes when nothing of it is open: the lease was lost meanwhile
+    if run.doc.state == RunState::Closed {
+        return Ok(());
+    }
     let layout = cx.layout(&run.doc.open.definition).await?;
     let facts = Arc::new(run.doc.open.facts.clone());
     let mut settled = work(cx, &layout, &run.doc, &facts, task).await?;

@@ -1,7 +1,7 @@
 //! What a commit still has to do. Every step may be repeated by anyone, with the same result; `open` falls last but one.
 
 use crate::cx::Cx;
-use crate::docs::{self, Read, RunDoc};
+use crate::docs::{self, Read, RunDoc, RunState};
 use crate::error::Result;
 use crate::event::Event;
 use crate::failpoint::Point;
@@ -23,6 +23,10 @@ pub(crate) async fn relay(cx: &Cx, task: &Task) -> Result<()> {
 /// The relay of a committed task.
 pub(crate) async fn relay_result(cx: &Cx, task: &NewTask, result: &TaskResult) -> Result<()> {
     let run = cx.run(&task.run).await?;
+    // a run closes when nothing of it is open: another has relayed this one, and what it needs may be cleared
+    if run.doc.state == RunState::Closed {
+        return Ok(());
+    }
     let layout = cx.layout(&run.doc.open.definition).await?;
     let mut children = Vec::new();
     for child in &result.children {
@@ -192,3 +196,6 @@ fn tell(cx: &Cx, task: &NewTask, result: &TaskResult, children: usize) {
         children: u64::try_from(children).unwrap_or(u64::MAX),
     });
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,13 +9,13 @@ use jobpipe_core::{DocKind, StateStore, Task, TaskState, TaskStore};
 use jobpipe_engine::admin::{self, Standing};
 use jobpipe_engine::admission::{self, Admitted, Wish};
 use jobpipe_engine::docs::{self, Read, TargetDoc};
-use jobpipe_engine::failpoint::NoFailpoints;
+use jobpipe_engine::failpoint::{NoFailpoints, Point};
 use jobpipe_engine::{Cx, EngineError, serve};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
-use world::{TestStop, World};
+use world::{DieAt, TestStop, World};
 
 const TTL: Duration = Duration::from_secs(60);
 /// A takeover comes with a sweep (5 s), and the first look came with one.
@@ -222,4 +222,22 @@ async fn a_slow_target_whose_owner_lives_is_left_to_it() {
     closed_and_in_step(&world, &second.cx, &run).await;
     first.end().await;
     second.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn roots_that_come_late_find_no_way_into_a_cancelled_run() {
+    let world = shared(12);
+    let (cx, _) = world.cx(Arc::new(DieAt::new(Point::EnsureRoots, 1)));
+    let slow = admission::admit(&cx, &world.plan(), &Wish::default()).await;
+    assert!(matches!(slow, Err(EngineError::Killed(_))), "{slow:?}");
+    let open = admission::import(&cx, "acme").await.unwrap().doc.open.unwrap();
+    let run = open.facts.run.clone();
+    let (cx, _) = world.cx(Arc::new(NoFailpoints));
+    admin::cancel(&cx, &run).await.unwrap();
+    let engine = Process::start(&world);
+    until("the run ends", async || admin::summary(&cx, &run).await.unwrap().state == Standing::Cancelled).await;
+    engine.end().await;
+    admission::ensure(&cx, &open).await.unwrap();
+    let tasks = world.store.tasks_of(&run, None, "", 100).await.unwrap();
+    assert!(!tasks.iter().any(|task| task.open), "{tasks:?}");
 }
