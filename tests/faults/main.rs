@@ -11,8 +11,16 @@ mod chance;
 mod line;
 mod process;
 mod scene;
+mod soak;
 mod store;
 mod t01_kills;
+mod t06_torn_wal;
+mod t09_failpoints;
+mod t10_errs_after_executing;
+mod t12_poison;
+mod t14_orders;
+mod t16_disk_full;
+mod t21_empty_and_half;
 
 use std::sync::OnceLock;
 use tokio::sync::{Mutex, MutexGuard};

@@ -37,8 +37,6 @@ pub struct Seen {
     progress: Option<Duration>,
     rss_mb: u64,
     pub fds: u64,
-    /// Resident now, in KiB, with the moment; one a second at most.
-    pub rss_over_time: Vec<(f64, u64)>,
 }
 
 impl Seen {
@@ -72,7 +70,6 @@ pub struct Lived {
     pub stderr: String,
     /// When the first work was done.
     pub progress: Option<Duration>,
-    pub wall: Duration,
     pub rss_mb: u64,
     pub seen: Seen,
 }
@@ -115,23 +112,23 @@ impl Running {
 
     /// To its end.
     pub fn end(self) -> Lived {
-        self.until(|_, _| false)
+        self.until(|_| false)
     }
 
     /// Until `enough` says so, asked at every event and every half millisecond; then it is killed with -9.
-    pub fn until(mut self, mut enough: impl FnMut(&Seen, Option<&Value>) -> bool) -> Lived {
+    pub fn until(mut self, mut enough: impl FnMut(&Seen) -> bool) -> Lived {
         let mut heard = Instant::now();
         let killed = loop {
             match self.lines.recv_timeout(LOOK) {
                 Ok(event) => {
                     heard = Instant::now();
-                    let stop = enough_after(&mut self.seen, event, self.began.elapsed(), &mut enough);
-                    if stop {
+                    self.seen.take(event, self.began.elapsed());
+                    if enough(&self.seen) {
                         break true;
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    if enough(&self.seen, None) {
+                    if enough(&self.seen) {
                         break true;
                     }
                     assert!(heard.elapsed() < SILENCE, "the process hangs: {:?}", self.seen.counts);
@@ -161,7 +158,6 @@ impl Running {
             summary: summary.unwrap_or_default(),
             stderr: self.stderr.join().unwrap(),
             progress: self.seen.progress,
-            wall,
             rss_mb: self.seen.rss_mb,
             seen: self.seen,
         }
@@ -182,19 +178,5 @@ impl Running {
         if let Ok(open) = std::fs::read_dir(format!("{proc}/fd")) {
             self.seen.fds = self.seen.fds.max(open.count() as u64);
         }
-        let at = self.began.elapsed().as_secs_f64();
-        if self.seen.rss_over_time.last().is_none_or(|(last, _)| at - last >= 1.0) {
-            self.seen.rss_over_time.push((at, kib("VmRSS:")));
-        }
     }
-}
-
-fn enough_after(
-    seen: &mut Seen,
-    event: Value,
-    since: Duration,
-    enough: &mut impl FnMut(&Seen, Option<&Value>) -> bool,
-) -> bool {
-    seen.take(event.clone(), since);
-    enough(seen, Some(&event))
 }

@@ -69,7 +69,6 @@ impl Scene {
     }
 
     fn write_import(&self) {
-        let pages: Vec<String> = (1..=self.pages).map(|page| format!("page-{page}")).collect();
         let text = format!(
             r#"name: acme
 crawl:
@@ -99,7 +98,7 @@ export:
     write: snapshot
 "#,
             base = self.site.base_url,
-            pages = pages.join(", "),
+            pages = self.page_names(),
             pace = self.pace,
             out = self.out.display(),
         );
@@ -116,6 +115,10 @@ export:
 
     pub fn store(&self) -> PathBuf {
         self.path(".jobpipe/jobpipe.db")
+    }
+
+    pub fn page_names(&self) -> String {
+        (1..=self.pages).map(|page| format!("page-{page}")).collect::<Vec<_>>().join(", ")
     }
 
     pub fn page_ids(&self) -> impl Iterator<Item = String> {
@@ -158,6 +161,18 @@ export:
         let lived = self.run(&[]).end();
         assert_eq!((lived.code, lived.state()), (Some(0), "succeeded"), "{}", lived.told());
         lived
+    }
+
+    /// Another import than the site's.
+    pub fn import(&self, text: &str) {
+        std::fs::write(self.path("import.yml"), text).unwrap();
+    }
+
+    /// How often the log says so.
+    pub fn logged(&self, what: &str) -> u64 {
+        let read = |name: &str| std::fs::read_to_string(self.path(".jobpipe/log").join(name)).unwrap_or_default();
+        let logs = [read("jobpipe.log.1"), read("jobpipe.log")];
+        logs.iter().flat_map(|log| log.lines()).filter(|line| line.contains(what)).count() as u64
     }
 
     /// What every page must show: each open offer once.

@@ -2,7 +2,7 @@
 
 use jobpipe_core::{DocKind, DocStore, RowState, RowStore, TaskState, TaskStore};
 use jobpipe_embedded::SqliteStore;
-use jobpipe_engine::docs::{ImportDoc, RunDoc};
+use jobpipe_engine::docs::ImportDoc;
 use std::path::Path;
 
 /// More than any test has.
@@ -49,16 +49,28 @@ pub async fn in_flight(path: &Path) -> InFlight {
     found
 }
 
-/// The sentences of guards over all runs.
-pub async fn guards(path: &Path) -> Vec<String> {
-    let store = SqliteStore::open_reader(path).unwrap();
-    let runs = store.docs(DocKind::Run, "", "", ALL).await.unwrap();
-    let runs = runs.into_iter().map(|(_, doc)| serde_json::from_value::<RunDoc>(doc.body).unwrap());
-    runs.filter_map(|run| run.guard).collect()
-}
-
-/// (code, class, message) of every dead letter.
+/// Every dead letter.
 pub async fn letters(path: &Path) -> Vec<jobpipe_core::DeadLetter> {
     let store = SqliteStore::open_reader(path).unwrap();
     store.dead(None, None, "", ALL).await.unwrap()
+}
+
+/// Everything in a store but the note that something is gone, as text. Opens it as its engine would.
+pub async fn dump(path: &Path) -> String {
+    let store = SqliteStore::open(path).unwrap();
+    let mut text = String::new();
+    for kind in DocKind::ALL {
+        for (id, doc) in store.docs(kind, "", "", ALL).await.unwrap() {
+            if id != jobpipe_embedded::LOST {
+                text.push_str(&format!("{} {id} {} {}\n", kind.as_str(), doc.version, doc.body));
+            }
+            if kind == DocKind::Target {
+                text.push_str(&format!("{:?}\n", store.rows_of(&id, None, ALL).await.unwrap()));
+            }
+            if kind == DocKind::Run {
+                text.push_str(&format!("{:?}\n", store.tasks_of(&id, None, "", ALL).await.unwrap()));
+            }
+        }
+    }
+    text
 }

@@ -45,7 +45,7 @@ impl Killer<'_> {
     async fn kill(&mut self, most: Duration, mut reached: impl FnMut(&Seen) -> bool) -> Option<Phase> {
         let moment = self.chance.below(most);
         let mut since: Option<Instant> = None;
-        let lived = self.scene.run(&[]).until(|seen, _| {
+        let lived = self.scene.run(&[]).until(|seen| {
             if since.is_none() && reached(seen) {
                 since = Some(Instant::now());
             }
@@ -63,7 +63,8 @@ impl Killer<'_> {
     /// `None` when it came to its end first.
     async fn count(&mut self, lived: Lived, by_abort: bool) -> Option<Phase> {
         self.line.lived(&lived, self.after_a_kill);
-        if !lived.killed && !(by_abort && lived.signal == Some(6)) {
+        let died = lived.killed || (by_abort && lived.signal == Some(6));
+        if !died {
             assert!(matches!(lived.code, Some(0 | 4)), "{}", lived.told());
             self.after_a_kill = false;
             return None;
@@ -85,9 +86,9 @@ impl Killer<'_> {
         };
         let kills = self.kills.entry(phase).or_default();
         if by_abort {
-            kills.1 += 1
+            kills.1 += 1;
         } else {
-            kills.0 += 1
+            kills.0 += 1;
         }
         Some(phase)
     }

@@ -3,12 +3,13 @@
 use crate::exit::Outcome;
 use crate::isolate::ChildProcess;
 use crate::place::Place;
+use crate::poison;
 use crate::stop::StopFlag;
 use jobpipe_core::{
     Clock, ErrorClass, FileExport, Ids, Plan, Sink, Stage, Stages, StateStore, SystemClock, SystemIds, TaskError,
 };
 use jobpipe_embedded::{LocalBroker, SqliteStore};
-use jobpipe_engine::compute::Pool;
+use jobpipe_engine::compute::{Pool, TIME};
 use jobpipe_engine::event::{Events, NoEvents};
 use jobpipe_engine::failpoint::{AbortAt, Failpoints, NoFailpoints};
 use jobpipe_engine::{Cx, EngineSettings, News};
@@ -42,7 +43,9 @@ pub(crate) struct Parts {
 pub(crate) fn engine(place: &Place, parts: Parts) -> Outcome<Arc<Cx>> {
     let store = SqliteStore::open(&place.store())?;
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    let pool = Pool::new(threads, Some(Arc::new(ChildProcess::of_this_program()?)));
+    let time = poison::time()?.unwrap_or(TIME);
+    let pool = Pool::new(threads, Some(Arc::new(ChildProcess::of_this_program(time)?))).with_time(time);
+    let parts = Parts { stages: poison::obeyed(parts.stages)?, ..parts };
     let mut settings = settings(&place.state);
     if let Some(workers) = parts.workers {
         settings.slots = usize::try_from(workers).unwrap_or(usize::MAX);

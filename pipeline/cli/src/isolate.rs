@@ -1,5 +1,6 @@
 //! A suspect input is computed in a process of its own: `jobpipe compute-child`, with limits on memory and time.
 
+use crate::poison;
 use async_trait::async_trait;
 use jobpipe_engine::compute::Isolate;
 use std::path::PathBuf;
@@ -10,8 +11,8 @@ use tokio::process::{Child, Command};
 
 /// The child's memory, in bytes.
 pub(crate) const MEMORY: u64 = 1 << 30;
-/// How long one input may take.
-const TIME: Duration = Duration::from_secs(60);
+/// Seconds of CPU that one input may take: also for a child whose parent was killed and cannot end it any more.
+pub(crate) const CPU: u64 = 70;
 /// The longest answer that is read.
 const ANSWER: u64 = 256 << 20;
 
@@ -23,9 +24,9 @@ pub(crate) struct ChildProcess {
 }
 
 impl ChildProcess {
-    /// Children of the program that runs now.
-    pub(crate) fn of_this_program() -> std::io::Result<Self> {
-        Ok(Self { program: std::env::current_exe()?, time: TIME })
+    /// Children of the program that runs now; each may take so long.
+    pub(crate) fn of_this_program(time: Duration) -> std::io::Result<Self> {
+        Ok(Self { program: std::env::current_exe()?, time })
     }
 
     fn start(&self) -> std::io::Result<Child> {
@@ -33,6 +34,7 @@ impl ChildProcess {
             .arg("compute-child")
             // it computes what it is given: no setting, no secret
             .env_clear()
+            .envs(std::env::var(poison::VARIABLE).map(|time| (poison::VARIABLE, time)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -49,7 +51,7 @@ impl Isolate for ChildProcess {
         match tokio::time::timeout(self.time, talk(&mut child, input)).await {
             Ok(answer) => answer,
             // dropped, the child is killed
-            Err(_) => Err(format!("it took more than {} s", self.time.as_secs())),
+            Err(_) => Err(format!("it took more than {} s", self.time.as_secs_f32())),
         }
     }
 }

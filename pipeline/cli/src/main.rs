@@ -12,7 +12,9 @@ mod follow;
 mod isolate;
 mod load;
 mod log;
+mod loss;
 mod place;
+mod poison;
 mod registry;
 mod report;
 mod sandbox;
@@ -24,6 +26,10 @@ use args::{Cli, Command};
 use clap::Parser;
 use exit::{Failure, Outcome};
 use std::process::ExitCode;
+use std::time::Duration;
+
+/// How long the end waits for threads that are at work.
+const LAST_WORK: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     if cfg!(windows) {
@@ -45,7 +51,13 @@ fn start(command: Command) -> Outcome {
         Command::Init(args) => commands::init::run(&args),
         Command::Completions(args) => commands::completions::run(&args),
         Command::Failpoints => commands::failpoints::run(),
-        other => runtime()?.block_on(serve(other)),
+        other => {
+            let runtime = runtime()?;
+            let end = runtime.block_on(serve(other));
+            // a computation that does not end is left behind; it goes with the process
+            runtime.shutdown_timeout(LAST_WORK);
+            end
+        }
     }
 }
 

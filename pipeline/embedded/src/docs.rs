@@ -21,7 +21,8 @@ fn doc(kind: DocKind, id: &str, version: i64, body: &[u8]) -> StoreResult<Doc> {
     Ok(Doc { version: unsigned(&what, version)?, body: unpack(&what, body)? })
 }
 
-fn insert(conn: &Connection, kind: DocKind, id: &str, version: u64, body: &[u8]) -> Result<bool, Fault> {
+/// Inserts a document that is packed already; true when it was absent.
+pub(crate) fn insert(conn: &Connection, kind: DocKind, id: &str, version: u64, body: &[u8]) -> Result<bool, Fault> {
     let inserted = conn.prepare_cached(INSERT)?.execute(params![kind.as_str(), id, signed(version), body])?;
     Ok(inserted == 1)
 }

@@ -23,5 +23,6 @@ mod writer;
 
 pub use broker::LocalBroker;
 pub use lock::EngineLock;
+pub use open::LOST;
 pub use stats::StoreStats;
 pub use store::SqliteStore;

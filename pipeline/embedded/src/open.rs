@@ -1,8 +1,8 @@
 //! Opening the file: is it ours, is it whole, is its schema one that this version knows.
 
 use crate::fault::{Fault, unusable};
-use crate::wal;
-use jobpipe_core::{StoreError, StoreResult};
+use crate::{docs, wal};
+use jobpipe_core::{DocKind, StoreError, StoreResult};
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 use std::time::Duration;
@@ -15,6 +15,10 @@ const BUSY: Duration = Duration::from_secs(10);
 const CHECKED_UP_TO: u64 = 64 * 1024 * 1024;
 /// Statements kept compiled a connection; there are fewer.
 const STATEMENTS: usize = 96;
+
+/// The id of a [`DocKind::Store`] document that is there when acknowledged commits were found to be gone: whoever relies
+/// on the ledger reads every target anew before it acts, and then removes the document.
+pub const LOST: &str = "lost";
 
 /// One file a version, applied in order; never changed once released.
 const MIGRATIONS: [&str; 1] = [include_str!("../migrations/001.sql")];
@@ -42,8 +46,12 @@ pub(crate) fn writer(path: &Path) -> StoreResult<(Connection, u64)> {
             return Err(StoreError::NoSpace { path: path.display().to_string(), message }.into());
         }
         migrate(&conn, path)?;
-        if unclean {
+        if unclean || log.lost {
             check_pages(&conn, path)?;
+        }
+        if log.lost {
+            tracing::warn!(path = %path.display(), "the end of the store's log is gone, and commits with it");
+            docs::insert(&conn, DocKind::Store, LOST, 0, b"{}")?;
         }
         Ok(())
     };

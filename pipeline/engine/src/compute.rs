@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use jobpipe_core::{Counts, ErrorClass, Fate, Gathered, Outcome, Record, RunFacts, Stage, Stages, TaskError};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One stage of a chain.
 #[derive(Clone)]
@@ -83,17 +84,40 @@ pub struct ChildInput {
     facts: RunFacts,
 }
 
+/// How long a computation may take in this process.
+pub const TIME: Duration = Duration::from_secs(60);
+
 /// Computes in this process: at most so many at a time on blocking threads; suspects in a child.
 pub struct Pool {
     slots: Arc<tokio::sync::Semaphore>,
     isolate: Option<Arc<dyn Isolate>>,
+    time: Duration,
 }
 
 impl Pool {
     /// A pool of `threads`; without `isolate` a suspect is computed like any other.
     #[must_use]
     pub fn new(threads: usize, isolate: Option<Arc<dyn Isolate>>) -> Self {
-        Self { slots: Arc::new(tokio::sync::Semaphore::new(threads.max(1))), isolate }
+        Self { slots: Arc::new(tokio::sync::Semaphore::new(threads.max(1))), isolate, time: TIME }
+    }
+
+    /// Another limit than [`TIME`].
+    #[must_use]
+    pub fn with_time(self, time: Duration) -> Self {
+        Self { time, ..self }
+    }
+
+    /// On a blocking thread. What panics or does not end is to be computed again where it can do no harm, each input
+    /// by itself: its neighbours are not to blame.
+    async fn run_here(&self, job: Job) -> Computed {
+        let done = tokio::task::spawn_blocking(move || compute(&job.chain, job.gathered, &job.facts));
+        match tokio::time::timeout(self.time, done).await {
+            Ok(Ok(done)) => flatten(done),
+            Ok(Err(error)) if self.isolate.is_some() => Computed::Crashed(error.to_string()),
+            Ok(Err(error)) => Computed::Failed(panicked(&error.to_string())),
+            // no thread can be ended from outside: it is left to itself, and goes with the process
+            Err(_) => Computed::Crashed(format!("it took more than {} s", self.time.as_secs_f32())),
+        }
     }
 }
 
@@ -103,10 +127,7 @@ impl Compute for Pool {
         let _slot = self.slots.acquire().await.map_err(|_| EngineError::Killed("compute pool closed"))?;
         match &self.isolate {
             Some(isolate) if job.suspect => run_in_child(isolate.as_ref(), job).await,
-            _ => {
-                let done = tokio::task::spawn_blocking(move || compute(&job.chain, job.gathered, &job.facts)).await;
-                Ok(done.map_or_else(|error| panicked(&error), flatten))
-            }
+            _ => Ok(self.run_here(job).await),
         }
     }
 }
@@ -126,15 +147,21 @@ fn flatten(done: std::result::Result<ChainOutcome, TaskError>) -> Computed {
     done.map_or_else(Computed::Failed, |outcome| Computed::Done(Box::new(outcome)))
 }
 
-fn panicked(error: &tokio::task::JoinError) -> Computed {
-    Computed::Failed(TaskError {
-        class: ErrorClass::Permanent,
+fn panicked(how: &str) -> TaskError {
+    TaskError {
+        class: ErrorClass::Poison,
         code: "JP199".to_owned(),
         message: format!(
-            "the stage's own code panicked on this input ({error}); this is a bug of jobpipe: please report it with the dead letter"
+            "the stage's own code panicked on this input ({how}); this is a bug of jobpipe: please report it with the dead letter"
         ),
         retry_after_ms: None,
-    })
+    }
+}
+
+/// What a panic said.
+fn said(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a word".to_owned())
 }
 
 async fn run_in_child(isolate: &dyn Isolate, job: Job) -> Result<Computed> {
@@ -163,7 +190,8 @@ pub fn compute_in_child(input: &[u8], stages: &dyn Stages) -> Result<Vec<u8>> {
         let code = stages.stage(&input.plan, &name).map_err(EngineError::Stage)?;
         chain.push(Link { name, code, stored });
     }
-    let done = compute(&chain, input.gathered, &input.facts);
+    let work = std::panic::AssertUnwindSafe(|| compute(&chain, input.gathered, &input.facts));
+    let done = std::panic::catch_unwind(work).unwrap_or_else(|panic| Err(panicked(&said(&*panic))));
     serde_json::to_vec(&done).map_err(|error| stage_error(&error))
 }
 

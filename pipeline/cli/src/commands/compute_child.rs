@@ -1,30 +1,32 @@
 //! `jobpipe compute-child`: computes one suspect input, given on standard input, within limits. Started by the engine.
 
 use crate::exit::{Exit, Failure, Outcome};
-use crate::isolate::MEMORY;
-use crate::registry;
+use crate::isolate::{CPU, MEMORY};
+use crate::{poison, registry};
 use std::io::{Read, Write};
+use std::sync::Arc;
 
 /// The largest input, in bytes.
 const INPUT: u64 = 512 << 20;
 
 /// Reads the input, computes it, writes the answer.
 pub(crate) fn run() -> Outcome {
-    limit_memory();
+    limit();
     let mut input = Vec::new();
     std::io::stdin().lock().take(INPUT).read_to_end(&mut input)?;
-    let stages = registry::for_computing()?;
-    let answer = jobpipe_engine::compute::compute_in_child(&input, &stages)
+    let stages = poison::obeyed(Arc::new(registry::for_computing()?))?;
+    let answer = jobpipe_engine::compute::compute_in_child(&input, stages.as_ref())
         .map_err(|error| Failure::failed(error.to_string()))?;
     std::io::stdout().lock().write_all(&answer)?;
     Ok(Exit::Succeeded)
 }
 
 #[cfg(unix)]
-fn limit_memory() {
+fn limit() {
     // a system that cannot limit memory still has the limit on time
     let _unlimited = rlimit::setrlimit(rlimit::Resource::AS, MEMORY, MEMORY);
+    let _unlimited = rlimit::setrlimit(rlimit::Resource::CPU, CPU, CPU);
 }
 
 #[cfg(not(unix))]
-fn limit_memory() {}
+fn limit() {}

@@ -1,7 +1,7 @@
 //! `jobpipe failpoints`: where a test can make the process die.
 
 use crate::exit::{Exit, Outcome};
-use crate::terminal;
+use crate::{poison, terminal};
 use jobpipe_engine::failpoint::Point;
 
 /// Lists them: name, and what is about to happen there.
@@ -11,5 +11,7 @@ pub(crate) fn run() -> Outcome {
     for line in terminal::list(&rows) {
         terminal::say(&line);
     }
+    terminal::say("");
+    terminal::say(poison::ABOUT);
     Ok(Exit::Succeeded)
 }

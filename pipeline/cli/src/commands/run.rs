@@ -10,7 +10,7 @@ use crate::registry::{self, Wiring};
 use crate::sandbox::{Sandbox, SandboxLookup};
 use crate::stop::{self, StopFlag};
 use crate::watch::{self, Format, Watcher};
-use crate::{admitted, dry_run, log, report};
+use crate::{admitted, dry_run, log, loss, report};
 use jobpipe_config::grammar::Period;
 use jobpipe_config::settings::Loaded;
 use jobpipe_core::{Plan, StoreError};
@@ -193,6 +193,7 @@ async fn as_engine(job: &Job, wish: &Wish, watcher: &mut Watcher) -> Outcome {
     };
     let cx = compose::engine(&job.place, parts)?;
     tracing::info!(import = job.plan.name, file = %job.args.file.display(), "run");
+    loss::settle(&cx, watcher).await?;
     beside::withdraw(&cx, wish).await?;
     let mut engine = Engine::start(cx, events, Arc::clone(&job.stop));
     let run = admitted::admit(&mut engine, &job.plan, wish, watcher).await?;

@@ -89,3 +89,58 @@ fn a_damaged_header_is_refused_with_the_path_and_a_way_out() {
         assert!(error.contains("copy.db-wal") && error.contains("state restore"), "{error}");
     }
 }
+
+/// The same, with the index that a process leaves that dies.
+fn with_index() -> (TempDir, PathBuf) {
+    let (folder, copy) = with_log();
+    let live = folder.path().join("live.db");
+    let conn = Connection::open(&live).unwrap();
+    conn.execute_batch("PRAGMA wal_autocheckpoint = 0").unwrap();
+    for at in 0..20 {
+        conn.execute("INSERT INTO t VALUES (?1)", [format!("{at} {}", "y".repeat(3_000))]).unwrap();
+    }
+    std::fs::copy(&live, &copy).unwrap();
+    std::fs::copy(log_path(&live), log_path(&copy)).unwrap();
+    std::fs::copy(beside(&live, INDEX), beside(&copy, INDEX)).unwrap();
+    (folder, copy)
+}
+
+#[test]
+fn the_index_tells_of_commits_that_are_gone_wherever_the_log_is_cut() {
+    let (_folder, store) = with_index();
+    let whole = std::fs::read(log_path(&store)).unwrap();
+    let log = inspect(&store).unwrap();
+    assert!(log.frames >= 20 && !log.lost, "{log:?}");
+    let frame = FRAME_HEADER + 4_096;
+    // the last one leaves no frame at all
+    for keep in [whole.len() - 1, whole.len() - frame, whole.len() - 3 * frame, whole.len() - 4_100, HEADER, 0] {
+        std::fs::write(log_path(&store), &whole[..keep]).unwrap();
+        let log = inspect(&store).unwrap();
+        assert!(log.lost, "{keep} bytes kept: {log:?}");
+    }
+    std::fs::remove_file(log_path(&store)).unwrap();
+    assert!(inspect(&store).unwrap().lost);
+}
+
+#[test]
+fn damage_is_a_loss_also_without_an_index_and_an_unfinished_transaction_is_none() {
+    let (_folder, store) = with_log();
+    let whole = std::fs::read(log_path(&store)).unwrap();
+    let mut damaged = whole.clone();
+    let at = damaged.len() - 100;
+    damaged[at] ^= 0x55;
+    std::fs::write(log_path(&store), damaged).unwrap();
+    assert!(inspect(&store).unwrap().lost);
+    // frames without the commit that would have ended them, as a process leaves them that dies in between
+    let (folder, store) = with_log();
+    let live = folder.path().join("unfinished.db");
+    std::fs::copy(&store, &live).unwrap();
+    std::fs::copy(log_path(&store), log_path(&live)).unwrap();
+    let conn = Connection::open(&live).unwrap();
+    conn.execute_batch("PRAGMA cache_size = 2; BEGIN").unwrap();
+    for at in 0..50 {
+        conn.execute("INSERT INTO t VALUES (?1)", [format!("{at} {}", "z".repeat(3_000))]).unwrap();
+    }
+    let log = inspect(&live).unwrap();
+    assert!(log.torn > 0 && !log.lost, "{log:?}");
+}
