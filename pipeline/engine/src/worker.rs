@@ -91,10 +91,11 @@ async fn work(cx: Arc<Cx>, gate: Arc<Gate>, held: Arc<Held>, queue: String, halt
             return Ok(());
         }
         let claimed = cx.store.tasks_claim(&ids, &cx.owner, cx.now()).await?;
+        let claimed: Vec<_> = claimed.into_iter().map(|task| (held.hold(Claim::of(&task)), task)).collect();
         cx.broker.ack(&queue, &tags).await?;
         drop(permits);
-        for task in claimed {
-            let (cx, gate, holding) = (Arc::clone(&cx), Arc::clone(&gate), held.hold(Claim::of(&task)));
+        for (holding, task) in claimed {
+            let (cx, gate) = (Arc::clone(&cx), Arc::clone(&gate));
             running.spawn(async move {
                 let _holding = holding;
                 one(cx, gate, task).await
