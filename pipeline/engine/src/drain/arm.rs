@@ -6,7 +6,7 @@ use crate::cx::Cx;
 use crate::error::Result;
 use crate::failpoint::Point;
 use crate::sabotage::Rule;
-use jobpipe_core::{Attempt, LastEffect, Millis, Op, Row, RowId, RowState, RowWrite};
+use jobpipe_core::{Attempt, LastEffect, Op, Row, RowId, RowState, RowWrite};
 use std::time::Duration;
 
 /// What is to be armed.
@@ -25,8 +25,6 @@ pub(super) struct Plan {
 pub(super) struct Armed {
     /// The row as armed.
     pub row: Row,
-    /// The post, for update and delete.
-    pub post: Option<String>,
     /// When the ARM began, on the own clock: sending is allowed only so long after it.
     pub began: Duration,
 }
@@ -40,7 +38,7 @@ pub(super) async fn arm(cx: &Cx, lease: &Lease, plans: Vec<Plan>) -> Result<Vec<
     let mut writes = Vec::with_capacity(plans.len());
     for plan in plans {
         let expect = plan.row.as_ref().map(|row| row.version);
-        let old = plan.row.unwrap_or_else(|| Row::blank(plan.id, 0, lease.epoch));
+        let old = plan.row.unwrap_or_else(|| Row::blank(plan.id, 0, lease.epoch.epoch));
         let attempt = Attempt {
             op: plan.due.op,
             content: plan.due.content,
@@ -60,7 +58,7 @@ pub(super) async fn arm(cx: &Cx, lease: &Lease, plans: Vec<Plan>) -> Result<Vec<
             attempt: Some(attempt),
             recheck: false,
             not_before: 0,
-            epoch: lease.epoch,
+            epoch: lease.epoch.epoch,
             ..old
         };
         writes.push(RowWrite { expect, row });
@@ -70,7 +68,7 @@ pub(super) async fn arm(cx: &Cx, lease: &Lease, plans: Vec<Plan>) -> Result<Vec<
     Ok(writes
         .into_iter()
         .zip(applied)
-        .map(|(write, applied)| applied.then(|| Armed { post: write.row.post.clone(), row: write.row, began }))
+        .map(|(write, applied)| applied.then_some(Armed { row: write.row, began }))
         .collect())
 }
 
@@ -134,20 +132,4 @@ pub(super) fn without_post(mut row: Row) -> Row {
     }
     row.content = None;
     row
-}
-
-/// Surely not sent or not executed: due again. An earlier delete of unknown end stays unknown.
-pub(super) async fn unarm(cx: &Cx, armed: &Armed, not_before: Millis) -> Result<bool> {
-    let Some(attempt) = &armed.row.attempt else { return Ok(false) };
-    let frozen = cx.keeps(Rule::DeleteFrozen);
-    by_nonce(cx, &armed.row.id, attempt.nonce, |row| back(row, not_before, frozen)).await
-}
-
-/// `frozen`: a delete of unknown end stays one.
-fn back(row: Row, not_before: Millis, frozen: bool) -> Row {
-    let unknown_delete = row.attempt.as_ref().is_some_and(|attempt| attempt.after_unknown_delete);
-    if unknown_delete && frozen {
-        return Row { state: RowState::Unknown, not_before, ..row };
-    }
-    Row { not_before, ..settled(row) }
 }

@@ -1,12 +1,13 @@
 //! A page not yet read under this store's epoch: its posts of ours are adopted before anything is made.
 
+use super::answer::with_extra;
 use super::due;
 use super::exports::Export;
 use super::lease::{self, Lease};
-use super::send::{millis, unreadable, with_extra};
-use super::{Notes, Round, again_if, arm};
+use super::send::{millis, unreadable};
+use super::{Notes, Round, arm, start_again};
 use crate::cx::Cx;
-use crate::docs::{EpochDoc, TargetDoc};
+use crate::docs::TargetDoc;
 use crate::error::Result;
 use crate::failpoint::Point;
 use crate::sabotage::Rule;
@@ -39,47 +40,34 @@ pub(super) fn unread<'a>(doc: &TargetDoc, exports: &'a [Export], epoch: u64) -> 
     exports.iter().filter(|export| doc.marks.get(&export.mark).is_none_or(|mark| mark.epoch != epoch)).collect()
 }
 
-/// Attaches the page for these exports, or says when to come back.
-pub(super) async fn attach(
-    cx: &Cx,
-    lease: &Lease,
-    doc: &TargetDoc,
-    exports: &[&Export],
-    epoch: &EpochDoc,
-) -> Result<Round> {
+/// Attaches the page for these exports; `None` when that is done, else how the round ends.
+pub(super) async fn attach(cx: &Cx, lease: &Lease, exports: &[&Export]) -> Result<Option<Round>> {
     if !cx.keeps(Rule::Adopt) {
-        return attached(cx, lease, exports, epoch).await;
+        return attached(cx, lease, exports).await;
     }
-    let began = match doc.attach {
-        Some((of, at)) if of == epoch.epoch => at,
-        _ => {
-            let now = cx.now();
-            let done = lease::change(cx, lease, |doc| doc.attach = Some((epoch.epoch, now))).await?;
-            return Ok(again_if(done.is_some()));
-        }
-    };
     let before = rows_by_id(cx, lease, exports).await?;
     let first = match read(cx, lease, exports).await? {
         Ok(found) => found,
-        Err(next) => return Ok(come_back(next)),
+        Err(next) => return Ok(Some(come_back(next))),
     };
-    if first.is_empty() && before.is_empty() && !epoch.restored {
-        return attached(cx, lease, exports, epoch).await;
+    if first.is_empty() && before.is_empty() && !lease.epoch.restored {
+        return attached(cx, lease, exports).await;
     }
+    let began = lease.known().doc.attach.map_or_else(|| cx.now(), |(_, at)| at);
     let settled_at = began + wait(exports);
     if cx.now() < settled_at && cx.keeps(Rule::AttachWaits) {
-        return Ok(come_back(settled_at));
+        return Ok(Some(come_back(settled_at)));
     }
     // before the target: a row that changes while it is read is not judged
     let mut before = rows_by_id(cx, lease, exports).await?;
     let found = match read_twice(cx, lease, exports).await? {
         Ok(found) => found,
-        Err(next) => return Ok(come_back(next)),
+        Err(next) => return Ok(Some(come_back(next))),
     };
     if !cx.keeps(Rule::AttachVersions) {
         before = rows_by_id(cx, lease, exports).await?;
     }
-    adopt(cx, lease, exports, epoch, &before, found).await
+    adopt(cx, lease, exports, &before, found).await
 }
 
 /// How long calls made before may still be executed.
@@ -95,18 +83,23 @@ fn come_back(at: Millis) -> Round {
     Round::Rest { next_at: Some(at), busy: true }
 }
 
-async fn attached(cx: &Cx, lease: &Lease, exports: &[&Export], epoch: &EpochDoc) -> Result<Round> {
+/// Records that the page is attached, and the definitions with their watermarks at 0.
+async fn attached(cx: &Cx, lease: &Lease, exports: &[&Export]) -> Result<Option<Round>> {
     cx.at(Point::DrainAttached)?;
-    let done = lease::change(cx, lease, |doc| {
-        doc.epoch = Some(epoch.epoch);
+    cx.at(Point::DrainDefinition)?;
+    let held = lease::change(cx, lease, |doc| {
+        doc.epoch = Some(lease.epoch.epoch);
         for export in exports {
             let mark = doc.marks.entry(export.mark.clone()).or_default();
-            mark.epoch = epoch.epoch;
+            mark.epoch = lease.epoch.epoch;
             mark.definition.clear();
+        }
+        if cx.keeps(Rule::DefinitionFirst) {
+            start_again(&mut doc.marks, exports.iter().copied());
         }
     })
     .await?;
-    Ok(again_if(done.is_some()))
+    Ok((!held).then_some(Round::Lost))
 }
 
 /// The rows of these exports at the target.
@@ -164,10 +157,9 @@ async fn adopt(
     cx: &Cx,
     lease: &Lease,
     exports: &[&Export],
-    epoch: &EpochDoc,
     before: &BTreeMap<RowId, Row>,
     mut found: Found,
-) -> Result<Round> {
+) -> Result<Option<Round>> {
     let mut posts: BTreeMap<RowId, Vec<FoundPost>> = BTreeMap::new();
     for export in exports {
         for id in known_ids(cx, lease, export, before).await? {
@@ -190,7 +182,7 @@ async fn adopt(
     for id in ids {
         let row = before.get(id);
         // the judge's own epoch: an old one that wakes judges nothing
-        if row.is_some_and(|row| row.epoch >= lease.epoch) && cx.keeps(Rule::AttachEpoch) {
+        if row.is_some_and(|row| row.epoch >= lease.epoch.epoch) && cx.keeps(Rule::AttachEpoch) {
             continue;
         }
         if !posts.contains_key(id) && !cx.keeps(Rule::AdoptMissing) {
@@ -204,10 +196,10 @@ async fn adopt(
         let applied = cx.store.rows_put(page.to_vec()).await?;
         // a row that changed since the read-back began was not judged: the reading begins again
         if applied.contains(&false) {
-            return Ok(come_back(cx.now() + 1_000));
+            return Ok(Some(come_back(cx.now() + 1_000)));
         }
     }
-    attached(cx, lease, exports, epoch).await
+    attached(cx, lease, exports).await
 }
 
 /// Ids whose markers can be told: of every head, and of every row.
@@ -251,8 +243,8 @@ async fn stub(cx: &Cx, export: &Export, key: &str) -> Result<()> {
 
 /// The row as the target has it: its first post, content unknown; others are extra; none = absent.
 fn adopted(cx: &Cx, lease: &Lease, row: Option<&Row>, id: &RowId, posts: &[FoundPost]) -> Row {
-    let old = row.cloned().unwrap_or_else(|| Row::blank(id.clone(), 0, lease.epoch));
-    let mut new = Row { version: cx.ids.nonce(), epoch: lease.epoch, ..arm::settled(old) };
+    let old = row.cloned().unwrap_or_else(|| Row::blank(id.clone(), 0, lease.epoch.epoch));
+    let mut new = Row { version: cx.ids.nonce(), epoch: lease.epoch.epoch, ..arm::settled(old) };
     let keep = posts
         .iter()
         .find(|post| new.post.as_ref() == Some(&post.post))

@@ -1,11 +1,12 @@
 //! Rows that want attention although no head changed: attempts in flight, posts to remove, rechecks.
 
+use super::answer::unknown;
 use super::arm::{self, Armed, Plan};
 use super::due::{self, Due, Want};
 use super::exports::Export;
 use super::lease::Lease;
 use super::pace::Pacing;
-use super::send::{millis, pause, settle_base, unknown, unreadable};
+use super::send::{millis, pause, settle_base, unreadable};
 use super::{Notes, attach};
 use crate::cx::Cx;
 use crate::error::Result;
@@ -42,6 +43,7 @@ pub(super) async fn look(
         let rows = cx.store.rows_attention(&lease.target, after.as_ref(), cx.settings.page).await?;
         let Some(last) = rows.last() else { break };
         after = Some(last.id.clone());
+        let whole = rows.len() < cx.settings.page;
         let mut idle = Vec::new();
         for row in rows {
             scanned.insert(row.id.clone());
@@ -58,6 +60,9 @@ pub(super) async fn look(
             }
         }
         recheck(cx, lease, exports, idle, pacing, armed, notes).await?;
+        if whole {
+            break;
+        }
     }
     Ok(scanned)
 }
@@ -68,7 +73,7 @@ async fn found_armed(cx: &Cx, export: &Export, row: &Row, armed: &mut Vec<Armed>
     if attempt.op == Op::Create && !cx.keeps(Rule::NoResend) {
         let attempt = Attempt { armed_at: cx.now(), ..attempt.clone() };
         let row = Row { attempt: Some(attempt), ..row.clone() };
-        armed.push(Armed { post: row.post.clone(), row, began: cx.clock.monotonic() });
+        armed.push(Armed { row, began: cx.clock.monotonic() });
         return Ok(());
     }
     let base = settle_base(cx, attempt, &export.sink.times());

@@ -1,17 +1,29 @@
 //! The audit: what is left for a target that executes later than settle. More than one post with a marker: the others go.
 
+use super::answer::with_extra;
 use super::exports::Export;
 use super::lease::{self, Lease};
-use super::send::{unreadable, with_extra};
+use super::send::unreadable;
 use super::{Notes, arm};
 use crate::cx::Cx;
+use crate::docs::TargetDoc;
 use crate::error::Result;
 use crate::failpoint::Point;
-use jobpipe_core::{RowId, RowState};
+use jobpipe_core::{Millis, RowId, RowState};
 use std::collections::BTreeMap;
 
 /// A day and two hours: every create since the audits of it were planned.
 const WINDOW: i64 = 26 * 3_600_000;
+
+/// When audits of a create are made.
+const AFTER: [Millis; 2] = [3_600_000, 86_400_000];
+
+/// Audits of what is about to be created: one an hour is enough for all that is created in it.
+pub(super) fn plan(doc: &mut TargetDoc, now: Millis) {
+    for after in AFTER {
+        doc.audits.insert((now + after).div_euclid(AFTER[0]) * AFTER[0] + AFTER[0]);
+    }
+}
 
 /// Reads the target and marks posts that are not their rows' as extra.
 pub(super) async fn audit(cx: &Cx, lease: &Lease, exports: &[Export], notes: &mut Notes) -> Result<()> {

@@ -1,67 +1,95 @@
 //! The lease of a target: one owner at a time, fenced by (epoch, number of the claim).
 
 use crate::cx::Cx;
-use crate::docs::{self, ImportDoc, Read, TargetDoc};
+use crate::docs::{self, EpochDoc, ImportDoc, Read, TargetDoc};
 use crate::error::Result;
 use crate::failpoint::Point;
 use crate::sabotage::Rule;
 use crate::{admission, epoch};
 use jobpipe_core::{DocKind, Millis, TargetRef};
+use std::sync::{Mutex, PoisonError};
 
 /// A claim on a target.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Lease {
     /// The target.
     pub target: String,
     /// The epoch of the claim.
-    pub epoch: u64,
+    pub epoch: EpochDoc,
     /// The number of the claim.
-    pub fence: u64,
+    fence: u64,
     /// Who claimed.
-    pub owner: String,
+    owner: String,
+    /// The target as it was last read or written under this claim.
+    known: Mutex<Read<TargetDoc>>,
 }
 
 impl Lease {
     fn holds(&self, doc: &TargetDoc) -> bool {
-        doc.fence == self.fence && doc.fence_epoch == self.epoch && doc.owner.as_ref() == Some(&self.owner)
+        doc.fence == self.fence && doc.fence_epoch == self.epoch.epoch && doc.owner.as_ref() == Some(&self.owner)
+    }
+
+    /// The target as it was last read or written under this claim. Others may have woken it since: every write is
+    /// compared with what is stored.
+    pub(super) fn known(&self) -> Read<TargetDoc> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn knows(&self, page: Read<TargetDoc>) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = page;
     }
 }
 
-/// Takes the lease of a target that nobody holds.
-pub(super) async fn claim(cx: &Cx, target: &str) -> Result<Option<(Lease, Read<TargetDoc>)>> {
-    let epoch = epoch::read(cx).await?.epoch;
+/// Takes the lease of a target that is due and that nobody holds.
+pub(super) async fn claim(cx: &Cx, target: &str) -> Result<Option<Lease>> {
+    let epoch = epoch::read(cx).await?;
     let Some(read) = docs::read::<TargetDoc, _>(&*cx.store, DocKind::Target, target).await? else { return Ok(None) };
-    if read.doc.owner.is_some() {
+    let now = cx.now();
+    if read.doc.owner.is_some() || read.doc.next_at.is_none_or(|at| at > now) {
         return Ok(None);
     }
-    let lease = Lease { target: target.to_owned(), epoch, fence: read.doc.fence + 1, owner: cx.owner.clone() };
+    let fence = read.doc.fence + 1;
     let new = TargetDoc {
-        fence: lease.fence,
-        fence_epoch: epoch,
+        fence,
+        fence_epoch: epoch.epoch,
         owner: Some(cx.owner.clone()),
         renewal: 0,
+        // calls of an older epoch count as made before this
+        attach: read.doc.attach.filter(|(of, _)| *of == epoch.epoch).or(Some((epoch.epoch, now))),
         ..read.doc.clone()
     };
     cx.at(Point::DrainClaim)?;
     let claimed = docs::replace(&*cx.store, &*cx.ids, DocKind::Target, target, &read, new).await?;
-    Ok(claimed.map(|page| (lease, page)))
+    Ok(claimed.map(|page| Lease {
+        target: target.to_owned(),
+        epoch,
+        fence,
+        owner: cx.owner.clone(),
+        known: Mutex::new(page),
+    }))
 }
 
-/// The target as it is now, if the lease is still ours.
-pub(super) async fn reread(cx: &Cx, lease: &Lease) -> Result<Option<Read<TargetDoc>>> {
+/// Reads the target again; false when the lease is lost.
+pub(super) async fn reread(cx: &Cx, lease: &Lease) -> Result<bool> {
     let read: Option<Read<TargetDoc>> = docs::read(&*cx.store, DocKind::Target, &lease.target).await?;
-    Ok(read.filter(|page| lease.holds(&page.doc)))
+    let Some(page) = read.filter(|page| lease.holds(&page.doc)) else { return Ok(false) };
+    lease.knows(page);
+    Ok(true)
 }
 
-/// A fenced write on the target; `None` when the lease is lost.
-pub(super) async fn change(cx: &Cx, lease: &Lease, change: impl Fn(&mut TargetDoc)) -> Result<Option<Read<TargetDoc>>> {
+/// A fenced write on the target; false when the lease is lost.
+pub(super) async fn change(cx: &Cx, lease: &Lease, change: impl Fn(&mut TargetDoc)) -> Result<bool> {
     loop {
-        let Some(page) = reread(cx, lease).await? else { return Ok(None) };
+        let page = lease.known();
         let mut new = page.doc.clone();
         change(&mut new);
-        // those who wake the target write it too: then read and try again
         if let Some(done) = docs::replace(&*cx.store, &*cx.ids, DocKind::Target, &lease.target, &page, new).await? {
-            return Ok(Some(done));
+            lease.knows(done);
+            return Ok(true);
+        }
+        // those who wake the target write it too: then once more
+        if !reread(cx, lease).await? {
+            return Ok(false);
         }
     }
 }
@@ -76,13 +104,16 @@ pub(super) async fn release(
 ) -> Result<bool> {
     cx.at(Point::DrainRelease)?;
     loop {
-        let Some(page) = reread(cx, lease).await? else { return Ok(true) };
+        let page = lease.known();
         if wake.is_some_and(|wake| wake != page.doc.wake) && cx.keeps(Rule::WakeToken) {
             return Ok(false);
         }
         let new = TargetDoc { owner: None, next_at, busy, ..page.doc.clone() };
         if docs::replace(&*cx.store, &*cx.ids, DocKind::Target, &lease.target, &page, new).await?.is_some() {
             cx.news.tell();
+            return Ok(true);
+        }
+        if !reread(cx, lease).await? {
             return Ok(true);
         }
     }

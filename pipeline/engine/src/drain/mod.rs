@@ -3,6 +3,7 @@
 //! A round looks at rows that need attention, walks the heads above each watermark, arms what is due, proves with one
 //! fenced write on the target that the lease is still held, and only then sends. See docs/durability.md.
 
+mod answer;
 mod arm;
 mod attach;
 mod attention;
@@ -18,14 +19,15 @@ pub(crate) use attach::orphan_key;
 pub(crate) use lease::{free_leases, renew, resume, wake_targets};
 
 use crate::cx::Cx;
-use crate::docs::{Mark, Pause, Read, TargetDoc};
+use crate::docs::{Mark, Pause, TargetDoc};
 use crate::error::Result;
 use crate::event::Event;
 use crate::failpoint::Point;
 use crate::sabotage::Rule;
+use answer::{Answer, End};
 use arm::Armed;
 use exports::Export;
-use jobpipe_core::Millis;
+use jobpipe_core::{Millis, Op};
 use lease::Lease;
 use pace::Pacing;
 use std::collections::BTreeMap;
@@ -66,10 +68,10 @@ enum Round {
 
 /// Drains a target until nothing is due now. Does nothing when another holds its lease.
 pub(crate) async fn drain(cx: &Cx, target: &str) -> Result<()> {
-    let Some((lease, mut page)) = lease::claim(cx, target).await? else { return Ok(()) };
+    let Some(lease) = lease::claim(cx, target).await? else { return Ok(()) };
     for _ in 0..ROUNDS {
-        let wake = page.doc.wake;
-        match round(cx, &lease, page).await? {
+        let wake = lease.known().doc.wake;
+        match round(cx, &lease).await? {
             Round::Lost => return Ok(()),
             Round::Rest { next_at, busy } => {
                 if lease::release(cx, &lease, Some(wake), next_at, busy).await? {
@@ -81,9 +83,8 @@ pub(crate) async fn drain(cx: &Cx, target: &str) -> Result<()> {
         if cx.stop.is_stopping() {
             break;
         }
-        match lease::reread(cx, &lease).await? {
-            Some(new) => page = new,
-            None => return Ok(()),
+        if !lease::reread(cx, &lease).await? {
+            return Ok(());
         }
     }
     let now = cx.now();
@@ -91,34 +92,36 @@ pub(crate) async fn drain(cx: &Cx, target: &str) -> Result<()> {
     Ok(())
 }
 
-async fn round(cx: &Cx, lease: &Lease, page: Read<TargetDoc>) -> Result<Round> {
-    let exports = match exports::gather(cx, &lease.target, &page.doc).await? {
+async fn round(cx: &Cx, lease: &Lease) -> Result<Round> {
+    let doc = lease.known().doc;
+    let exports = match exports::gather(cx, &lease.target, &doc).await? {
         Ok(exports) => exports,
-        Err(why) => return rest_with(cx, &page.doc, why),
+        Err(why) => return rest_with(cx, &doc, why),
     };
-    if let Some(pause) = &page.doc.paused {
+    if let Some(pause) = &doc.paused {
         let refused = |export: &Export| export.sink.credential(&lease.target) == pause.credential;
         if pause.credential == 0 || exports.is_empty() || exports.iter().any(refused) {
-            cx.emit(Event::TargetPaused { target: page.doc.name.clone(), message: pause.why.clone() });
+            cx.emit(Event::TargetPaused { target: doc.name.clone(), message: pause.why.clone() });
             return Ok(Round::Rest { next_at: None, busy: true });
         }
-        return Ok(again_if(lease::change(cx, lease, |doc| doc.paused = None).await?.is_some()));
+        return Ok(again_if(lease::change(cx, lease, |doc| doc.paused = None).await?));
     }
-    if page.doc.crashes >= CRASHES {
-        return pause_after_crashes(cx, lease, page.doc.crashes).await;
+    if doc.crashes >= CRASHES {
+        return pause_after_crashes(cx, lease, doc.crashes).await;
     }
     if exports.is_empty() {
         return Ok(Round::Rest { next_at: None, busy: false });
     }
-    let epoch = crate::epoch::read(cx).await?;
-    let unread = attach::unread(&page.doc, &exports, epoch.epoch);
-    if !unread.is_empty() {
-        return attach::attach(cx, lease, &page.doc, &unread, &epoch).await;
-    }
-    if let Some(round) = record_definitions(cx, lease, &page.doc, &exports).await? {
+    let unread = attach::unread(&doc, &exports, lease.epoch.epoch);
+    if !unread.is_empty()
+        && let Some(round) = attach::attach(cx, lease, &unread).await?
+    {
         return Ok(round);
     }
-    work(cx, lease, &page.doc, &exports).await
+    if !record_definitions(cx, lease, &exports).await? {
+        return Ok(Round::Lost);
+    }
+    work(cx, lease, &exports).await
 }
 
 /// The page stops, never a row: something about it ends the process again and again.
@@ -135,7 +138,7 @@ async fn pause_after_crashes(cx: &Cx, lease: &Lease, crashes: u32) -> Result<Rou
         });
     })
     .await?;
-    Ok(again_if(held.is_some()))
+    Ok(again_if(held))
 }
 
 fn again_if(held: bool) -> Round {
@@ -147,14 +150,14 @@ fn rest_with(cx: &Cx, doc: &TargetDoc, why: String) -> Result<Round> {
     Ok(Round::Rest { next_at: Some(cx.now().saturating_add(60_000)), busy: true })
 }
 
-/// The definition is recorded, with the watermark at 0, before anything is armed under it.
-async fn record_definitions(cx: &Cx, lease: &Lease, doc: &TargetDoc, exports: &[Export]) -> Result<Option<Round>> {
+/// The definition is recorded, with the watermark at 0, before anything is armed under it; false when the lease is lost.
+async fn record_definitions(cx: &Cx, lease: &Lease, exports: &[Export]) -> Result<bool> {
+    let doc = lease.known().doc;
     if exports.iter().all(|export| is_recorded(&doc.marks, export)) || !cx.keeps(Rule::DefinitionFirst) {
-        return Ok(None);
+        return Ok(true);
     }
     cx.at(Point::DrainDefinition)?;
-    let done = lease::change(cx, lease, |doc| start_again(&mut doc.marks, exports)).await?;
-    Ok(Some(again_if(done.is_some())))
+    lease::change(cx, lease, |doc| start_again(&mut doc.marks, exports)).await
 }
 
 fn is_recorded(marks: &BTreeMap<String, Mark>, export: &Export) -> bool {
@@ -162,7 +165,7 @@ fn is_recorded(marks: &BTreeMap<String, Mark>, export: &Export) -> bool {
 }
 
 /// Walks that another definition made start again at 0.
-fn start_again(marks: &mut BTreeMap<String, Mark>, exports: &[Export]) {
+fn start_again<'a>(marks: &mut BTreeMap<String, Mark>, exports: impl IntoIterator<Item = &'a Export>) {
     for export in exports {
         if is_recorded(marks, export) {
             continue;
@@ -175,9 +178,10 @@ fn start_again(marks: &mut BTreeMap<String, Mark>, exports: &[Export]) {
     }
 }
 
-async fn work(cx: &Cx, lease: &Lease, doc: &TargetDoc, exports: &[Export]) -> Result<Round> {
+async fn work(cx: &Cx, lease: &Lease, exports: &[Export]) -> Result<Round> {
+    let doc = lease.known().doc;
     let mut notes = Notes::default();
-    let mut pacing = Pacing::new(cx, doc);
+    let mut pacing = Pacing::new(cx, &doc);
     let mut armed: Vec<Armed> = Vec::new();
     let mut marks = doc.marks.clone();
     // recorded by now, unless the rule is taken away
@@ -186,23 +190,13 @@ async fn work(cx: &Cx, lease: &Lease, doc: &TargetDoc, exports: &[Export]) -> Re
     for export in exports.iter().filter(|export| export.walks) {
         walk::walk(cx, lease, export, &mut marks, &scanned, &mut pacing, &mut armed, &mut notes).await?;
     }
-    if !armed.is_empty() || marks != doc.marks {
-        cx.at(Point::DrainArmed)?;
-        let proof = lease::change(cx, lease, |doc| {
-            // those that wake the target may have added others
-            doc.marks.extend(marks.clone());
-            pacing.store(doc);
-        })
-        .await?;
-        if proof.is_none() && cx.keeps(Rule::ArmProof) {
-            for one in &armed {
-                arm::unarm(cx, one, 0).await?;
-            }
-            return Ok(Round::Lost);
-        }
+    let moved = marks != doc.marks;
+    if (!armed.is_empty() || moved) && !prove(cx, lease, marks, &pacing, &armed).await? && cx.keeps(Rule::ArmProof) {
+        let answers = armed.into_iter().map(|armed| Answer { armed, end: End::unsent(cx, 0) }).collect();
+        answer::write(cx, lease, answers, &mut notes).await?;
+        return Ok(Round::Lost);
     }
     if !armed.is_empty() {
-        notes.again = true;
         send::send_all(cx, lease, exports, armed, &mut notes).await?;
     }
     if doc.audits.first().is_some_and(|at| *at <= cx.now()) {
@@ -211,7 +205,30 @@ async fn work(cx: &Cx, lease: &Lease, doc: &TargetDoc, exports: &[Export]) -> Re
     if notes.again {
         return Ok(Round::Again);
     }
-    let audits = doc.audits.iter().copied().find(|at| *at > cx.now());
+    let audits = lease.known().doc.audits.into_iter().find(|at| *at > cx.now());
     let next_at = notes.due.iter().copied().chain(audits).min();
     Ok(Round::Rest { next_at, busy: notes.busy })
+}
+
+/// One fenced write between arming and sending: the lease was still ours after the ARMs. False when it was not.
+async fn prove(
+    cx: &Cx,
+    lease: &Lease,
+    marks: BTreeMap<String, Mark>,
+    pacing: &Pacing,
+    armed: &[Armed],
+) -> Result<bool> {
+    cx.at(Point::DrainArmed)?;
+    let now = cx.now();
+    let is_create = |armed: &Armed| armed.row.attempt.as_ref().is_some_and(|attempt| attempt.op == Op::Create);
+    let creates = armed.iter().any(is_create);
+    lease::change(cx, lease, |doc| {
+        // those that wake the target may have added others
+        doc.marks.extend(marks.clone());
+        pacing.store(doc);
+        if creates {
+            audit::plan(doc, now);
+        }
+    })
+    .await
 }

@@ -1,15 +1,16 @@
 //! The walk above a watermark: heads in the order in which they changed, compared with the rows they should have.
 
+use super::Notes;
 use super::arm::{self, Armed, Plan};
 use super::attach;
 use super::due::{self, Want};
 use super::exports::Export;
 use super::lease::Lease;
 use super::pace::Pacing;
-use super::{Notes, lease};
 use crate::cx::Cx;
 use crate::docs::Mark;
 use crate::error::Result;
+use crate::event::Event;
 use crate::sabotage::Rule;
 use jobpipe_core::{Head, Millis, Row, RowId, RowState, RowWrite};
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,9 +54,14 @@ pub(super) async fn walk(
         if heads.is_empty() {
             break;
         }
+        // nothing is added below the last closed run
+        let last = heads.len() < cx.settings.page;
         let whole = page(cx, lease, export, &heads, &mut mark, scanned, pacing, armed, notes).await?;
         if !whole {
             notes.busy = true;
+            break;
+        }
+        if last {
             break;
         }
         if armed.len() >= cx.settings.round {
@@ -230,17 +236,18 @@ async fn allowed(cx: &Cx, lease: &Lease, export: &Export, mark: &mut Mark) -> Re
     if mark.allowed.as_ref() == Some(&definition) {
         return Ok(true);
     }
-    let posted = cx.store.rows_posted(&lease.target, &export.import, &export.name).await?;
-    let why = if posted == 0 || mark.allowed.is_none() || export.closed.approved {
-        None
-    } else {
-        touched(cx, lease, export, &mark.reached, posted).await?
+    let asks = mark.allowed.is_some() && !export.closed.approved;
+    let posted = match asks {
+        true => cx.store.rows_posted(&lease.target, &export.import, &export.name).await?,
+        false => 0,
+    };
+    let why = match posted {
+        0 => None,
+        posted => touched(cx, lease, export, &mark.reached, posted).await?,
     };
     if let Some(why) = why {
         if mark.waits.as_ref() != Some(&why) {
-            let page = lease::reread(cx, lease).await?;
-            let name = page.map_or_else(|| lease.target.clone(), |page| page.doc.name);
-            cx.emit(crate::event::Event::TargetPaused { target: name, message: why.clone() });
+            cx.emit(Event::TargetPaused { target: lease.known().doc.name, message: why.clone() });
         }
         mark.waits = Some(why);
         return Ok(false);
