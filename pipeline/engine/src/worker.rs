@@ -6,7 +6,7 @@ use crate::error::{EngineError, Result};
 use crate::leases::{self, Claim, Held};
 use crate::{admin, closing, drain, execute, sweep};
 use jobpipe_core::{Commit, DocKind, Hint, Millis, Task, TaskState};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, RwLock, Semaphore};
@@ -237,20 +237,23 @@ async fn close(cx: Arc<Cx>, halt: Halt) -> Result<()> {
     Ok(())
 }
 
-/// Drains the targets that are due, several at once.
+/// Drains the targets that are due, several at once. They are listed anew when all that were due have begun.
 async fn drains(cx: Arc<Cx>, held: Arc<Held>, halt: Halt) -> Result<()> {
     let mut heard = cx.news.subscribe();
     let mut running: JoinSet<Result<String>> = JoinSet::new();
-    let mut busy: std::collections::BTreeSet<String> = std::collections::BTreeSet::new();
+    let mut busy: BTreeSet<String> = BTreeSet::new();
+    let mut due: VecDeque<String> = VecDeque::new();
+    let mut next = None;
     while goes_on(&cx, &halt) {
         while let Some(done) = running.try_join_next() {
             busy.remove(&joined(done)?);
         }
-        let (due, next) = due_targets(&cx).await?;
-        for target in due {
-            if running.len() >= cx.settings.drains {
-                break;
-            }
+        if due.is_empty() {
+            (due, next) = due_targets(&cx).await?;
+        }
+        while running.len() < cx.settings.drains.max(1)
+            && let Some(target) = due.pop_front()
+        {
             if busy.insert(target.clone()) {
                 let (cx, holding) = (Arc::clone(&cx), held.hold(Claim::Target(target.clone())));
                 running.spawn(async move {
@@ -261,7 +264,13 @@ async fn drains(cx: Arc<Cx>, held: Arc<Held>, halt: Halt) -> Result<()> {
             }
         }
         let most = next.map_or(cx.settings.tick, |at| Duration::from_millis(u64::try_from(at - cx.now()).unwrap_or(0)));
-        wait(&cx, &mut heard, most).await;
+        tokio::select! {
+            biased;
+            Some(done) = running.join_next(), if !due.is_empty() => {
+                busy.remove(&joined(done)?);
+            }
+            () = wait(&cx, &mut heard, most), if due.is_empty() => {}
+        }
     }
     while let Some(done) = running.join_next().await {
         joined(done)?;
@@ -279,9 +288,9 @@ fn joined(done: std::result::Result<Result<String>, tokio::task::JoinError>) -> 
 }
 
 /// Targets that are due and free, and when the next one will be.
-async fn due_targets(cx: &Cx) -> Result<(Vec<String>, Option<Millis>)> {
+async fn due_targets(cx: &Cx) -> Result<(VecDeque<String>, Option<Millis>)> {
     let now = cx.now();
-    let mut due = Vec::new();
+    let mut due = VecDeque::new();
     let mut next: Option<Millis> = None;
     let mut after = String::new();
     loop {
@@ -291,7 +300,7 @@ async fn due_targets(cx: &Cx) -> Result<(Vec<String>, Option<Millis>)> {
         after.clone_from(last);
         for (id, read) in page {
             match read.doc.next_at {
-                Some(at) if read.doc.owner.is_none() && at <= now => due.push(id),
+                Some(at) if read.doc.owner.is_none() && at <= now => due.push_back(id),
                 Some(at) if read.doc.owner.is_none() => next = Some(next.map_or(at, |next| next.min(at))),
                 _ => {}
             }
