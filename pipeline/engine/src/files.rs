@@ -6,6 +6,7 @@ use crate::docs::{self, RunDoc};
 use crate::error::{EngineError, Result};
 use crate::event::Event;
 use crate::failpoint::Point;
+use crate::heads;
 use crate::layout::{Layout, Ledger};
 use crate::settle::Settled;
 use crate::sort::{Merge, Sortable, Sorter};
@@ -183,7 +184,7 @@ impl RecordReader for Changes {
             let heads = self.store.heads_walk(&self.ledger, above, self.seq, CHUNK).await?;
             let Some(last) = heads.last() else { return Ok(Vec::new()) };
             self.after.clone_from(&last.key);
-            let chunk: Vec<FileRecord> = heads.into_iter().filter_map(|head| changed(head, self.seq)).collect();
+            let chunk: Vec<FileRecord> = heads.into_iter().filter_map(changed).collect();
             if !chunk.is_empty() {
                 return Ok(chunk);
             }
@@ -192,14 +193,13 @@ impl RecordReader for Changes {
 }
 
 /// How the run changed a head, as a reader of the file sees it; `None` when nothing visible happened.
-fn changed(head: Head, seq: u64) -> Option<FileRecord> {
+fn changed(head: Head) -> Option<FileRecord> {
     let stamps = &head.stamps;
-    // a head that was missed is not seen by this run, so `before` is of an earlier one; it was live until now
-    let was_live = if stamps.seen_gen == seq {
-        stamps.before.as_ref().is_some_and(|before| before.wanted == Wanted::Live)
-    } else {
-        true
-    };
+    let before = stamps.before.as_ref();
+    if !heads::differs(before, stamps) {
+        return None;
+    }
+    let was_live = before.is_some_and(|before| before.wanted == Wanted::Live);
     let change = match (was_live, stamps.wanted) {
         (false, Wanted::Live) => "new",
         (true, Wanted::Live) => "changed",

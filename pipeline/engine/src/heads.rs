@@ -72,18 +72,12 @@ fn same(version: &Version, sighting: &Sighting, writer: Writer<'_>) -> bool {
     }
 }
 
-fn version_of(stamps: &Stamps) -> Version {
-    Version { hash: stamps.hash.clone(), wanted: stamps.wanted, changed_gen: stamps.changed_gen }
-}
-
-/// `changed_gen` of a version that follows `before` in run `seq`.
-fn changed_gen(before: Option<&Version>, sighting: &Sighting, writer: Writer<'_>) -> u64 {
-    match before {
-        Some(version) if same(version, sighting, writer) && !writer.was_cancelled(version.changed_gen) => {
-            version.changed_gen
-        }
-        _ => writer.seq,
+/// The version before this run: what a cancelled run made of a head never counted, so it is the one before that.
+fn base(head: &Stamps, writer: Writer<'_>) -> Option<Version> {
+    if writer.was_cancelled(head.changed_gen) {
+        return head.before.clone();
     }
+    Some(Version { hash: head.hash.clone(), wanted: head.wanted, changed_gen: head.changed_gen })
 }
 
 /// What the sighting of a record does to its head.
@@ -111,13 +105,16 @@ pub(crate) fn see(head: Option<&Stamps>, sighting: &Sighting, writer: Writer<'_>
         return Seen::Nothing;
     }
     if head.seen_gen != seq {
-        let before = version_of(head);
+        let before = base(head, writer);
+        let kept = before
+            .as_ref()
+            .is_some_and(|version| version.changed_gen == head.changed_gen && same(version, sighting, writer));
         let stamps = Stamps {
-            changed_gen: changed_gen(Some(&before), sighting, writer),
+            changed_gen: if kept { head.changed_gen } else { seq },
             hash: sighting.hash.clone(),
             wanted: sighting.wanted(),
             seen_gen: seq,
-            before: Some(before),
+            before,
             rank: sighting.rank,
             missed: 0,
             ..head.clone()
@@ -128,9 +125,14 @@ pub(crate) fn see(head: Option<&Stamps>, sighting: &Sighting, writer: Writer<'_>
     }
     let present = Sighting { rank: head.rank, hash: head.hash.clone() };
     if *sighting < present {
-        let back = changed_gen(head.before.as_ref(), sighting, writer);
+        // never back to an earlier number, even where the old version is restored: a walk may have passed that place
+        // while the head stood at this one
+        let restored = head.before.as_ref().filter(|before| same(before, sighting, writer));
+        let back = restored.filter(|_| !writer.keeps(Rule::ChangedStays)).map(|before| before.changed_gen);
+        let before = if writer.keeps(Rule::VersionBefore) { head.before.clone() } else { base(head, writer) };
         let stamps = Stamps {
-            changed_gen: if writer.keeps(Rule::VersionBefore) { back } else { back.max(head.changed_gen) },
+            changed_gen: back.unwrap_or(seq),
+            before,
             hash: sighting.hash.clone(),
             wanted: sighting.wanted(),
             rank: sighting.rank,
@@ -161,11 +163,23 @@ pub(crate) fn miss(head: &Stamps, writer: Writer<'_>, after: u32, may_remove: bo
     let was_removed = matches!(head.wanted, Wanted::Gone | Wanted::Withdrawn);
     if stamps.missed >= after && may_remove && !was_removed {
         stamps.wanted = Wanted::Gone;
+        stamps.before = base(head, writer);
         stamps.changed_gen = seq;
     } else if was_removed && writer.was_cancelled(head.changed_gen) {
+        stamps.before = base(head, writer);
         stamps.changed_gen = seq;
     }
     Some(stamps)
+}
+
+/// True when a reader sees another version now than the one before the run that wrote `head` last.
+#[must_use]
+pub(crate) fn differs(before: Option<&Version>, head: &Stamps) -> bool {
+    let is_live = head.wanted == Wanted::Live;
+    match before.filter(|before| before.wanted == Wanted::Live) {
+        Some(before) => !is_live || before.hash != head.hash,
+        None => is_live,
+    }
 }
 
 /// True when [`miss`] would declare the head gone, or did so, or would have but for a guard: the same before, amid and
@@ -229,13 +243,27 @@ mod tests {
     }
 
     #[test]
-    fn a_better_equal_that_restores_the_old_version_is_unchanged() {
+    fn a_better_equal_that_restores_the_old_version_stays_where_the_walk_will_come_by() {
         let old = run(None, 1, &[sighting(0, "a")]);
         let after = run(old.clone(), 2, &[sighting(1, "z")]).unwrap();
         assert_eq!(after.changed_gen, 2);
         let after = run(Some(after), 2, &[sighting(0, "a")]).unwrap();
-        assert_eq!(after.changed_gen, 1);
-        assert_eq!(run(old, 2, &[sighting(0, "a")]).unwrap().seen_gen, 2);
+        assert_eq!(after.changed_gen, 2);
+        assert!(!after.before.as_ref().is_some_and(|before| differs(Some(before), &after)));
+        assert_eq!(run(old, 2, &[sighting(0, "a")]).unwrap().changed_gen, 1);
+    }
+
+    #[test]
+    fn what_a_cancelled_run_made_of_a_head_never_was() {
+        let cancelled = BTreeSet::from([2]);
+        let writer = Writer { seq: 3, cancelled: &cancelled, sabotage: None };
+        let born = run(None, 2, &[sighting(0, "a")]).unwrap();
+        let seen = apply(None, see(Some(&born), &sighting(0, "a"), writer)).unwrap();
+        assert_eq!((seen.changed_gen, seen.before), (3, None));
+        let old = run(None, 1, &[sighting(0, "a")]);
+        let withdrawn = run(old, 2, &[sighting(0, "")]).unwrap();
+        let back = apply(None, see(Some(&withdrawn), &sighting(0, "a"), writer)).unwrap();
+        assert_eq!((back.changed_gen, back.before.map(|before| before.hash)), (3, Some("a".to_owned())));
     }
 
     #[test]

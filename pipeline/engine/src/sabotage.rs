@@ -59,7 +59,8 @@ rules! {
     // heads
     HeadsGen = "heads_gen": "a head is not written by a run older than the one that saw it last",
     VersionGone = "version_gone": "gone and withdrawn are part of a version",
-    VersionBefore = "version_before": "a head keeps the number of the version before this run",
+    VersionBefore = "version_before": "a head keeps the version before this run, not the one before this write",
+    ChangedStays = "changed_stays": "a head whose old version is restored within a run keeps that run's number",
     HoldAllSources = "hold_all_sources": "a failed page holds the heads of all their sources",
     HoldGen = "hold_gen": "a hold is filtered on the head's stamps",
     HoldDead = "hold_dead": "a record that became a dead letter is held, and the run not exhaustive",

@@ -11,14 +11,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The import as the store has it.
 pub(crate) async fn import(world: &World) -> ImportDoc {
-    let read: Option<Read<ImportDoc>> =
-        docs::read(&*world.store(), DocKind::Import, IMPORT).await.unwrap_or_default();
+    let read: Option<Read<ImportDoc>> = docs::read(&*world.store(), DocKind::Import, IMPORT).await.unwrap_or_default();
     read.map(|read| read.doc).unwrap_or_default()
 }
 
 async fn targets(world: &World) -> Vec<(String, TargetDoc)> {
-    let all: Vec<(String, Read<TargetDoc>)> =
-        docs::all(&*world.store(), DocKind::Target, "").await.unwrap_or_default();
+    let all: Vec<(String, Read<TargetDoc>)> = docs::all(&*world.store(), DocKind::Target, "").await.unwrap_or_default();
     all.into_iter().map(|(id, read)| (id, read.doc)).collect()
 }
 
@@ -32,19 +30,27 @@ pub(crate) async fn unrest(world: &World) -> Option<String> {
         return Some(format!("targets are to be woken: {:?}", import.to_wake));
     }
     for (id, target) in targets(world).await {
-        if target.paused.is_some() || target.marks.values().any(|mark| mark.waits.is_some()) {
-            continue;
-        }
         if target.owner.is_some() || target.busy {
             return Some(format!("{id} is busy (owner {:?}, next at {:?})", target.owner, target.next_at));
         }
         for row in world.store().rows_of(&id, None, usize::MAX).await.unwrap_or_default() {
-            if row.state != RowState::Idle || row.recheck || row.handed_to.is_some() || !row.extra.is_empty() {
+            // a target that left keeps what is to be asked when it comes back
+            let stays = import.closed.as_ref().is_some_and(|closed| closed.has_target(&row.id.export, &id));
+            if row.state != RowState::Idle || row.recheck && stays || row.handed_to.is_some() || !row.extra.is_empty() {
                 return Some(format!("{id} rests while its row of {} waits ({:?})", row.id.key, row.state));
             }
         }
     }
     None
+}
+
+/// The run that a person should look at: its removals or changes wait, or a page pauses.
+pub(crate) async fn waits(world: &World) -> Option<String> {
+    let closed = import(world).await.closed?;
+    let targets = targets(world).await;
+    let waits = |target: &TargetDoc| target.paused.is_some() || target.marks.values().any(|mark| mark.waits.is_some());
+    let any = closed.guard.is_some() || targets.iter().any(|(_, target)| waits(target));
+    any.then_some(closed.run)
 }
 
 fn rendered(stage: &StagePlan, body: &Json) -> Option<String> {
@@ -77,22 +83,22 @@ pub(crate) async fn ledger(world: &World) {
     let documents: BTreeMap<String, TargetDoc> = targets(world).await.into_iter().collect();
     for stage in plan.stages.iter().filter(|stage| stage.feed == Feed::Heads) {
         let ledger = format!("{IMPORT}/{}", stage.from.join("+"));
-        let heads = world.store().heads_walk(&ledger, (0, String::new()), u64::MAX, usize::MAX).await.unwrap_or_default();
+        let heads =
+            world.store().heads_walk(&ledger, (0, String::new()), u64::MAX, usize::MAX).await.unwrap_or_default();
         for target in closed.targets.get(&stage.name).into_iter().flatten() {
             let Some(document) = documents.get(&target.id) else {
                 world.violated(|| format!("I1: {} is a target of a closed run and does not exist", target.id));
                 continue;
             };
-            let waits = document.marks.get(&format!("{IMPORT}/{}", stage.name)).is_some_and(|mark| mark.waits.is_some());
-            if document.paused.is_some() || waits {
-                continue;
+            if document.paused.is_some() {
+                world.violated(|| format!("I10: {} pauses at rest", target.id));
             }
-            one(world, stage, &target.id, &heads, &import, closed.guard.is_some(), closed.seq);
+            one(world, stage, &target.id, &heads, &import, closed.seq);
         }
     }
 }
 
-fn one(world: &World, stage: &StagePlan, target: &str, heads: &[Head], import: &ImportDoc, guarded: bool, seq: u64) {
+fn one(world: &World, stage: &StagePlan, target: &str, heads: &[Head], import: &ImportDoc, seq: u64) {
     let shown = shown(world, &stage.name, target);
     let mut known = BTreeSet::new();
     for head in heads {
@@ -106,13 +112,13 @@ fn one(world: &World, stage: &StagePlan, target: &str, heads: &[Head], import: &
             Wanted::Live => rendered(stage, &head.body),
             Wanted::Gone | Wanted::Withdrawn => None,
         };
-        if wanted.is_none() && guarded {
-            continue;
-        }
         let there = shown.get(&head.key);
         if there != wanted.as_ref() {
             world.violated(|| {
-                format!("I3: at rest {target}/{} shows {there:?} of {}, its head wants {wanted:?}", stage.name, head.key)
+                format!(
+                    "I3: at rest {target}/{} shows {there:?} of {}, its head wants {wanted:?}",
+                    stage.name, head.key
+                )
             });
         }
     }
@@ -184,23 +190,22 @@ pub(crate) async fn changes(world: &World, shape: &Shape) {
         let monitor = world.monitor();
         (monitor.files.clone(), monitor.stores)
     };
-    if stores > 0 {
+    if stores > 0 || world.monitor().approved {
         return;
     }
     let mut replica: BTreeMap<String, String> = BTreeMap::new();
     for ((_, run), lines) in files.iter().filter(|((export, _), _)| export == "changes") {
         for (key, change, title) in lines {
-            let before = if change == "gone" { replica.remove(key) } else { replica.insert(key.clone(), title.clone()) };
+            let before =
+                if change == "gone" { replica.remove(key) } else { replica.insert(key.clone(), title.clone()) };
             if (change == "new") != before.is_none() {
                 world.violated(|| format!("run {run} tells that {key} is {change}, and {before:?} was there before"));
             }
         }
     }
     let live = world.store().heads_live(&shape.ledger(), "", usize::MAX).await.unwrap_or_default();
-    let live: BTreeMap<String, String> = live
-        .into_iter()
-        .map(|head| (head.key, head.body["title"].as_str().unwrap_or_default().to_owned()))
-        .collect();
+    let live: BTreeMap<String, String> =
+        live.into_iter().map(|head| (head.key, head.body["title"].as_str().unwrap_or_default().to_owned())).collect();
     if replica != live {
         world.violated(|| format!("the changes add up to {replica:?}, the heads are {live:?}"));
     }

@@ -93,10 +93,13 @@ impl Fleet {
             if slot.again_at.is_none() && (slot.gate.is_dead() || slot.engine.is_finished()) {
                 slot.gate.kill();
                 slot.engine.abort();
-                let wait = if self.world.faulty.load(Ordering::Relaxed) { self.world.chance.between(5, 2_500) } else { 5 };
+                let wait =
+                    if self.world.faulty.load(Ordering::Relaxed) { self.world.chance.between(5, 2_500) } else { 5 };
                 slot.again_at = Some(Instant::now() + Duration::from_millis(wait));
                 match (&mut slot.engine).await {
-                    Ok(Ok(())) | Ok(Err(EngineError::Killed(_))) | Ok(Err(EngineError::Store(StoreError::Unavailable { .. }))) => {}
+                    Ok(Ok(()))
+                    | Ok(Err(EngineError::Killed(_)))
+                    | Ok(Err(EngineError::Store(StoreError::Unavailable { .. }))) => {}
                     Ok(Err(EngineError::Stage(error))) if error.code == "JP504" => {}
                     Ok(Err(error)) => self.world.violated(|| format!("the engine gave up: {error}")),
                     Err(error) if error.is_cancelled() => {}
@@ -109,10 +112,20 @@ impl Fleet {
         }
     }
 
-    /// Kills every process; with `zombies` those that are stopped wake up later and never learned of it.
-    pub(crate) fn kill_all(&self) {
+    /// Every process is killed; with `sleepers`, some only stop for a while and never learn what happened meanwhile.
+    pub(crate) async fn end_all(&mut self, sleepers: bool) {
         for slot in &self.slots {
-            slot.gate.kill();
+            if sleepers && self.world.chance.hit(0.5) {
+                let time = Duration::from_millis(self.world.chance.between(3_000, 20_000));
+                self.world.tell(|| format!("{}  sleeps through it for {time:?}", slot.gate.name));
+                slot.gate.pause(time);
+            } else {
+                slot.gate.kill();
+            }
+        }
+        self.reap().await;
+        for slot in self.slots.iter_mut().filter(|slot| slot.again_at.is_some()) {
+            slot.again_at = Some(Instant::now() + Duration::from_millis(50));
         }
     }
 }

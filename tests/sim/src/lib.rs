@@ -52,5 +52,12 @@ pub fn tell(seed: u64, rule: Option<Rule>, trace: bool) -> Told {
     };
     let world = runtime.block_on(async { story::Story::new(seed, rule, trace).tell().await });
     let seconds = runtime.block_on(async { world.elapsed().as_secs_f64() });
-    Told { seed, steps: world.steps(), counts: world.counts(), violation: world.violation(), trace: world.trace(), seconds }
+    Told {
+        seed,
+        steps: world.steps(),
+        counts: world.counts(),
+        violation: world.violation(),
+        trace: world.trace(),
+        seconds,
+    }
 }

@@ -41,6 +41,8 @@ pub(crate) struct Monitor {
     unlisted: BTreeSet<String>,
     /// Items of which this many hold: never deleted.
     pub steady: BTreeSet<String>,
+    /// A guard's removals were approved: no file of changes tells of them.
+    pub approved: bool,
     /// Files by (export, run number): (key, change, title).
     pub files: BTreeMap<(String, u64), Vec<(String, String, String)>>,
     /// The number of the store: one that was lost or restored has another.
@@ -192,7 +194,9 @@ fn run_written(world: &World, who: &str, id: &str, before: Option<&Json>, after:
         }
     }
     if before["state"] != after["state"] {
-        world.tell(|| format!("{who}  run {id} is {} verdict {} guard {}", after["state"], after["verdict"], after["guard"]));
+        world.tell(|| {
+            format!("{who}  run {id} is {} verdict {} guard {}", after["state"], after["verdict"], after["guard"])
+        });
     }
     if !before["verdict"].is_null() && before["verdict"] != after["verdict"] {
         world.violated(|| format!("the verdict of {id} changed after it was frozen"));
@@ -230,7 +234,8 @@ fn run_closed(world: &World, id: &str, run: &Json) {
         .iter()
         .filter(|(_, item)| !item.bad && !item.toxic)
         .map(|(number, item)| {
-            let all_along = [0, 1].map(|source| item.listed[source] && item.since[source] < admitted);
+            let all_along =
+                [0, 1].map(|source| item.listed[source] && item.since[source] < admitted && item.good < admitted);
             (crate::source::key(*number), all_along)
         })
         .collect();
@@ -254,7 +259,9 @@ fn import_written(world: &World, who: &str, id: &str, before: Option<&Json>, aft
     let Some(before) = before else { return };
     let run = |of: &Json| of["open"]["facts"]["run"].as_str().map(str::to_owned);
     let (old, new) = (run(before), run(after));
-    world.tell(|| format!("{who}  import {id}: open {old:?} -> {new:?} since {} wake {}", after["since"], after["to_wake"]));
+    world.tell(|| {
+        format!("{who}  import {id}: open {old:?} -> {new:?} since {} wake {}", after["since"], after["to_wake"])
+    });
     if let Some(old) = &old
         && new.as_ref() != Some(old)
     {
@@ -270,7 +277,8 @@ fn import_written(world: &World, who: &str, id: &str, before: Option<&Json>, aft
         }
     }
     for (stage, value) in before["since"].as_object().into_iter().flatten() {
-        if after["since"][stage].as_str() < value.as_str() {
+        let time = |value: &Json| crate::source::whole(value.as_str().unwrap_or_default());
+        if time(&after["since"][stage]) < time(value) {
             world.violated(|| format!("the cursor of {stage} went back from {value} to {}", after["since"][stage]));
         }
     }
@@ -349,13 +357,17 @@ pub(crate) fn page_called(world: &World, who: &str, target: &str, call: &EffectC
     match found {
         None => {
             drop(monitor);
-            world.violated(|| format!("I8: {who} calls {target} {:?} {} without an arm of its own", call.op, call.row.key));
+            world.violated(|| {
+                format!("I8: {who} calls {target} {:?} {} without an arm of its own", call.op, call.row.key)
+            });
         }
         Some(index) => {
             let armed = armed.remove(index);
             drop(monitor);
             if at > armed.at + SEND_BY + TIMEOUT {
-                world.violated(|| format!("{who} sends {:?} {} {:?} after it was armed", call.op, call.row.key, at - armed.at));
+                world.violated(|| {
+                    format!("{who} sends {:?} {} {:?} after it was armed", call.op, call.row.key, at - armed.at)
+                });
             }
         }
     }

@@ -20,8 +20,8 @@ pub(crate) const SEND_BY: Duration = Duration::from_secs(2);
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(1);
 /// How late a page shows what it did.
 pub(crate) const READ_LAG: Duration = Duration::from_millis(800);
-/// How late a page executes.
-const LATE: u64 = 3_500;
+/// How late a page executes, in milliseconds.
+pub(crate) const LATE: u64 = 3_500;
 /// What covers both.
 pub(crate) const SETTLE: Duration = Duration::from_secs(5);
 

@@ -3,7 +3,7 @@
 use crate::broker::SimBroker;
 use crate::pages::SimStages;
 use crate::store::SimStore;
-use crate::world::{BEGIN, World};
+use crate::world::World;
 use async_trait::async_trait;
 use jobpipe_core::{Clock, Ids, Millis, Stop};
 use jobpipe_engine::compute::Inline;
@@ -22,18 +22,11 @@ pub(crate) struct Gate {
     dead: AtomicBool,
     paused: Mutex<Option<Instant>>,
     skew: AtomicI64,
-    stopping: AtomicBool,
 }
 
 impl Gate {
     pub(crate) fn new(name: String) -> Arc<Self> {
-        Arc::new(Self {
-            name,
-            dead: AtomicBool::new(false),
-            paused: Mutex::new(None),
-            skew: AtomicI64::new(0),
-            stopping: AtomicBool::new(false),
-        })
+        Arc::new(Self { name, dead: AtomicBool::new(false), paused: Mutex::new(None), skew: AtomicI64::new(0) })
     }
 
     /// Returns when the process runs; never, once it is dead.
@@ -64,10 +57,6 @@ impl Gate {
 
     pub(crate) fn move_clock(&self, by: i64) {
         self.skew.fetch_add(by, Ordering::Relaxed);
-    }
-
-    pub(crate) fn stop(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
     }
 }
 
@@ -108,11 +97,12 @@ impl Ids for SimIds {
     }
 }
 
-struct SimStop(Arc<Gate>);
+/// Nobody asks a simulated process to stop: it is killed.
+struct NoStop;
 
-impl Stop for SimStop {
+impl Stop for NoStop {
     fn is_stopping(&self) -> bool {
-        self.0.stopping.load(Ordering::Relaxed)
+        false
     }
 }
 
@@ -163,7 +153,6 @@ pub(crate) struct Setup {
 
 /// The ports of a new process.
 pub(crate) fn cx(world: &Arc<World>, gate: &Arc<Gate>, setup: &Setup) -> Arc<Cx> {
-    let _ = BEGIN;
     Arc::new(Cx {
         store: Arc::new(SimStore::new(Arc::clone(world), Arc::clone(gate))),
         broker: Arc::new(SimBroker::new(Arc::clone(world), Arc::clone(gate))),
@@ -173,7 +162,7 @@ pub(crate) fn cx(world: &Arc<World>, gate: &Arc<Gate>, setup: &Setup) -> Arc<Cx>
         ids: Arc::new(SimIds(Arc::clone(world))),
         events: Arc::new(SimEvents { world: Arc::clone(world), gate: Arc::clone(gate) }),
         failpoints: Arc::new(SimFailpoints { world: Arc::clone(world), gate: Arc::clone(gate) }),
-        stop: Arc::new(SimStop(Arc::clone(gate))),
+        stop: Arc::new(NoStop),
         sabotage: world.rule,
         settings: setup.settings.clone(),
         owner: gate.name.clone(),

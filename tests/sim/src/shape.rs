@@ -60,7 +60,8 @@ impl Shape {
         let ask = *chance.one(&["details", "details", "flat", "since"]);
         let ask = if form == Form::Lookup || (form != Form::Chain && ask == "since") { "flat" } else { ask };
         let after = *chance.one(&[1, 1, 2]);
-        let gone = (ask != "since" && chance.hit(0.9)).then_some(GonePolicy { after, limit: *chance.one(&[1.0, 1.0, 0.4]) });
+        let gone =
+            (ask != "since" && chance.hit(0.9)).then_some(GonePolicy { after, limit: *chance.one(&[1.0, 1.0, 0.4]) });
         let pages = chance.between(1, 3);
         let pace = Pace { count: 1, every_ms: *chance.one(&[20, 100, 400]), per_day: None };
         Self {

@@ -26,6 +26,8 @@ pub(crate) struct Item {
     pub lang: &'static str,
     /// Listed by source a, by source b.
     pub listed: [bool; 2],
+    /// Since when it is neither bad nor toxic.
+    pub good: Millis,
     /// Never goes, never closes, keeps its link and language: its posts are never deleted.
     pub steady: bool,
     /// When it changed last.
@@ -46,6 +48,17 @@ pub(crate) struct Source {
 
 pub(crate) fn key(number: u32) -> String {
     format!("o{number:02}")
+}
+
+/// A time that compares as text.
+fn time(at: Millis) -> String {
+    whole(&jobpipe_core::utc_text(at))
+}
+
+/// The same with its milliseconds, even when they are none.
+pub(crate) fn whole(text: &str) -> String {
+    let (seconds, rest) = text.trim_end_matches('Z').split_once('.').unwrap_or((text.trim_end_matches('Z'), ""));
+    format!("{seconds}.{rest:0<3}Z")
 }
 
 fn error(class: ErrorClass, url: &str) -> TaskError {
@@ -73,6 +86,7 @@ impl Source {
                 listed,
                 steady,
                 modified: now,
+                good: now,
                 since: [now; 2],
             },
         );
@@ -88,7 +102,7 @@ impl Source {
             "bad": item.bad,
             "toxic": item.toxic,
             "lang": item.lang,
-            "modified": jobpipe_core::utc_text(item.modified),
+            "modified": time(item.modified),
         })
     }
 
@@ -119,7 +133,7 @@ impl Source {
         let listed: Vec<(&u32, &Item)> = self.items.range(range).filter(|(_, item)| item.listed[source]).collect();
         let items: Vec<Json> = listed
             .iter()
-            .filter(|(_, item)| since.is_empty() || jobpipe_core::utc_text(item.modified).as_str() >= since)
+            .filter(|(_, item)| since.is_empty() || time(item.modified) >= whole(since))
             .map(|(number, item)| Self::body(**number, item, source))
             .collect();
         let links: Vec<String> = listed.iter().map(|(number, _)| key(**number)).collect();

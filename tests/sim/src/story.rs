@@ -3,11 +3,12 @@
 use crate::chance::Chance;
 use crate::check;
 use crate::fleet::Fleet;
-use crate::pages::{Page, Pages};
+use crate::pages::{LATE, Page, Pages, READ_LAG, SEND_BY, TIMEOUT};
 use crate::process::Setup;
 use crate::shape::Shape;
 use crate::source::Source;
 use crate::world::{Faults, World};
+use jobpipe_conformance::MemoryStore;
 use jobpipe_core::StoreError;
 use jobpipe_engine::admission::{self, Admitted, Wish};
 use jobpipe_engine::failpoint::Point;
@@ -18,6 +19,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// Time to live of a lease, where several processes share the store.
+const LEASE: Duration = Duration::from_secs(3);
+
 /// Items at most.
 const ITEMS: u32 = 9;
 
@@ -27,14 +31,18 @@ pub(crate) struct Story {
     world: Arc<World>,
     fleet: Fleet,
     shape: Shape,
+    /// Several processes share the store.
+    many: bool,
+    /// A backup of the store.
+    backup: Option<MemoryStore>,
 }
 
-fn faults(chance: &Chance) -> Faults {
+fn faults(chance: &Chance, fleet: bool) -> Faults {
     let some = |most: f64| if chance.hit(0.6) { most * chance.fraction() } else { 0.0 };
     Faults {
         store_refuses: some(0.01),
         store_lies: some(0.01),
-        store_late: 0.0,
+        store_late: if fleet { some(0.02) } else { 0.0 },
         failpoint: some(0.01),
         focus: chance.index(Point::ALL.len()),
         hint: some(0.2),
@@ -48,7 +56,7 @@ fn faults(chance: &Chance) -> Faults {
     }
 }
 
-fn settings(chance: &Chance) -> EngineSettings {
+fn settings(chance: &Chance, fleet: bool) -> EngineSettings {
     let size = |of: &[usize]| *chance.one(of);
     EngineSettings {
         slots: size(&[1, 2, 4]),
@@ -58,6 +66,7 @@ fn settings(chance: &Chance) -> EngineSettings {
         page: size(&[1, 2, 5, 50]),
         round: size(&[1, 3, 64]),
         crash_limit: 5,
+        lease_ttl: fleet.then_some(LEASE),
         tick: Duration::from_millis(400),
         sweep_every: Duration::from_millis(1_200),
         keep_runs: size(&[1, 3]),
@@ -69,8 +78,9 @@ impl Story {
     pub(crate) fn new(seed: u64, rule: Option<Rule>, trace: bool) -> Self {
         let chance = Chance::new(seed, 1);
         let shape = Shape::new(&chance);
-        let setup = Setup { settings: settings(&chance) };
-        let world = World::new(seed, faults(&chance), rule, Source::default(), Pages::default(), trace);
+        let processes = *chance.one(&[1, 1, 2, 3]);
+        let setup = Setup { settings: settings(&chance, processes > 1) };
+        let world = World::new(seed, faults(&chance, processes > 1), rule, Source::default(), Pages::default(), trace);
         {
             let mut monitor = world.monitor();
             monitor.crash_limit = setup.settings.crash_limit;
@@ -78,8 +88,8 @@ impl Story {
             monitor.ledgers.insert(shape.ledger(), shape.exported().1);
         }
         let world = Arc::new(world);
-        let fleet = Fleet::new(Arc::clone(&world), setup, 1);
-        Self { chance, world, fleet, shape }
+        let fleet = Fleet::new(Arc::clone(&world), setup, processes);
+        Self { chance, world, fleet, shape, many: processes > 1, backup: None }
     }
 
     /// The whole of it.
@@ -93,6 +103,7 @@ impl Story {
         let runs = self.chance.between(2, 4);
         for _ in 0..runs {
             self.one_run().await;
+            self.disaster().await;
             if self.world.violation().is_some() {
                 return self.world;
             }
@@ -159,8 +170,14 @@ impl Story {
             let Some(item) = source.items.get_mut(&number) else { continue };
             item.modified = now;
             match kind {
-                2 => item.bad = !item.bad,
-                3 if self.chance.hit(0.5) => item.toxic = !item.toxic,
+                2 => {
+                    item.bad = !item.bad;
+                    item.good = now;
+                }
+                3 if self.chance.hit(0.5) => {
+                    item.toxic = !item.toxic;
+                    item.good = now;
+                }
                 4 if !item.steady => item.link += 1,
                 5 | 6 if !item.steady => item.open = !item.open,
                 7 | 8 if !item.steady => {
@@ -206,6 +223,37 @@ impl Story {
         } else if self.world.fault("token refused", 0.1) {
             page.takes += 1;
         }
+    }
+
+    /// Now and then the store is lost, or put back from a backup.
+    async fn disaster(&mut self) {
+        if self.chance.hit(0.3) {
+            self.backup = Some(self.world.store().copy());
+        }
+        if !self.world.fault("store lost or restored", 0.06) {
+            return;
+        }
+        self.fleet.end_all(self.many).await;
+        let backup = self.backup.take().filter(|_| self.chance.hit(0.7));
+        let restored = backup.is_some();
+        self.world.tell(|| format!("the store is {}", if restored { "put back" } else { "lost" }));
+        if !restored {
+            // nobody deletes a store while calls of its processes are still on their way
+            tokio::time::sleep(SEND_BY + TIMEOUT + Duration::from_millis(LATE) + READ_LAG).await;
+        }
+        self.world.set_store(backup.unwrap_or_default());
+        self.world.monitor().stores += 1;
+        self.world.faulty.store(false, Ordering::Relaxed);
+        if restored {
+            let (_, cx) = self.fleet.client();
+            if let Err(error) = jobpipe_engine::renew_epoch(&cx).await {
+                self.world.violated(|| format!("no new epoch: {error}"));
+            }
+            if let Some(open) = check::import(&self.world).await.open {
+                admin::cancel(&cx, &open.facts.run).await.ok();
+            }
+        }
+        self.world.faulty.store(true, Ordering::Relaxed);
     }
 
     async fn one_run(&mut self) {
@@ -287,7 +335,18 @@ impl Story {
                 return;
             }
             self.fleet.turn().await;
-            let Some(unrest) = check::unrest(&self.world).await else { return };
+            let unrest = check::unrest(&self.world).await;
+            if self.chance.hit(0.2)
+                && let Some(run) = check::waits(&self.world).await
+            {
+                let (_, cx) = self.fleet.client();
+                let done = admin::approve(&cx, &run).await;
+                self.world.monitor().approved = true;
+                self.world.tell(|| format!("somebody approves {run}: {done:?}"));
+                continue;
+            }
+            let waits = check::waits(&self.world).await.map(|run| format!("{run} waits for approval"));
+            let Some(unrest) = unrest.or(waits) else { return };
             if Instant::now() > until {
                 self.world.violated(|| format!("I10: no rest {when}: {unrest}"));
             }

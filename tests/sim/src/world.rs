@@ -75,7 +75,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, faults: Faults, rule: Option<Rule>, source: Source, pages: Pages, trace: bool) -> Self {
+    pub(crate) fn new(
+        seed: u64,
+        faults: Faults,
+        rule: Option<Rule>,
+        source: Source,
+        pages: Pages,
+        trace: bool,
+    ) -> Self {
         Self {
             chance: Chance::new(seed, 2),
             faulty: AtomicBool::new(true),

@@ -4,7 +4,7 @@ use super::{Seen, Sighting, Writer, hold, miss, see, url_print};
 use crate::cx::Cx;
 use crate::error::Result;
 use crate::sabotage::Rule;
-use jobpipe_core::{Fate, HeadBody, HeadWrite, Ids, Record, Stamps, Wanted};
+use jobpipe_core::{Fate, HeadBody, HeadWrite, Ids, Record, Stamps, Version, Wanted};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How often a bulk write is repeated when others are faster, before it is an error.
@@ -158,7 +158,8 @@ pub(crate) async fn accept_keys(
             head.missed_gen == seq && head.missed >= after && matches!(head.wanted, Wanted::Live | Wanted::Stub)
         })
         .map(|(key, head)| {
-            change(&*cx.ids, key, head, Stamps { wanted: Wanted::Gone, changed_gen: seq, ..head.clone() })
+            let before = Some(Version { hash: head.hash.clone(), wanted: head.wanted, changed_gen: head.changed_gen });
+            change(&*cx.ids, key, head, Stamps { wanted: Wanted::Gone, changed_gen: seq, before, ..head.clone() })
         })
         .collect();
     // nobody else writes heads while no run is open
