@@ -110,6 +110,10 @@ impl Running {
         Self { child, lines, stderr, began: now, measured: now, seen: Seen::default() }
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// To its end.
     pub fn end(self) -> Lived {
         self.until(|_| false)
@@ -179,4 +183,21 @@ impl Running {
             self.seen.fds = self.seen.fds.max(open.count() as u64);
         }
     }
+}
+
+/// The living children of a process.
+pub fn children(parent: u32) -> Vec<u32> {
+    let all = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    all.filter(|id| stat(*id).is_some_and(|(state, of)| of == parent && state != "Z")).collect()
+}
+
+pub fn lives(id: u32) -> bool {
+    stat(id).is_some_and(|(state, _)| state != "Z")
+}
+
+/// A process's state and its parent.
+fn stat(id: u32) -> Option<(String, u32)> {
+    let text = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    let mut words = text.rsplit_once(')')?.1.split_whitespace();
+    Some((words.next()?.to_owned(), words.next()?.parse().ok()?))
 }

@@ -3,12 +3,13 @@
 
 use crate::chance::Chance;
 use crate::line::Line;
-use crate::process::Running;
+use crate::process::{Running, children, lives};
 use crate::scene::{Scene, Wanted};
 use crate::{alone, size, store};
 use jobpipe_core::ErrorClass;
 use std::collections::BTreeMap;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// What an input does, and what its dead letter says: one of these.
 const KINDS: [(&str, &[&str]); 5] = [
@@ -77,5 +78,24 @@ async fn t12_poison() {
     line.must(scene.records("current.jsonl") == all.len() - poisoned.len(), "the file lacks a neighbour");
     line.must(starts <= 60, format!("{starts} starts"));
     line.tell("starts", starts);
+    line.must(orphan_ends().await, "a child that loops outlives its parent");
     line.end();
+}
+
+/// The parent is killed while its child loops: nobody is left who could end the child, so it must end by itself.
+async fn orphan_ends() -> bool {
+    let scene = Scene::start(Wanted { offers: 1, ..Wanted::default() }).await;
+    scene.site.describe(&scene.site.offers()[0].reference, "jobpipe-poison: loop").unwrap();
+    let running = scene.run(&[("JOBPIPE_POISON", "2s")]);
+    let (parent, mut child) = (running.id(), None);
+    let lived = running.until(|_| {
+        child = children(parent).first().copied();
+        child.is_some()
+    });
+    let Some(child) = child.filter(|_| lived.killed) else { return false };
+    let killed = Instant::now();
+    while lives(child) && killed.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    !lives(child)
 }
