@@ -8,6 +8,7 @@
 
 mod encode;
 mod error;
+mod exact;
 mod expr;
 mod fields;
 mod form;
@@ -23,6 +24,7 @@ mod value;
 mod vars;
 
 pub use error::{EvalError, ExprError, LimitKind, MAX_MESSAGE, SettingError, code};
+pub use exact::parse_json_exactly;
 pub use expr::Expr;
 pub use fields::Fields;
 pub use form::{Form, classify};

@@ -1,4 +1,4 @@
-//! JSON answers: bounded by the body's limit and by 128 levels (serde_json's own).
+//! JSON answers: bounded by the body's limit and by 128 levels (serde_json's own). Numbers beyond 64 bits are text.
 
 use serde_json::Value as Json;
 use serde_json::error::Category;
@@ -15,7 +15,7 @@ pub fn parse_json(bytes: &[u8], content_type: &str) -> Result<Json, FormatError>
 }
 
 fn parse(text: &[u8]) -> Result<Json, FormatError> {
-    serde_json::from_slice(text).map_err(|error| {
+    jobpipe_expr::parse_json_exactly(text).map_err(|error| {
         let start = text.iter().find(|byte| !byte.is_ascii_whitespace());
         match error.classify() {
             Category::Eof => FormatError::JsonCut { bytes: text.len(), line: error.line() },

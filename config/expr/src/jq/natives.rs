@@ -7,7 +7,6 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use jaq_core::box_iter::box_once;
 use jaq_core::native::{Fun, bome, run, v};
 use jaq_core::{Bind, Cv, RunPtr, ValXs};
-use serde_json::Value as Json;
 
 use super::arithmetic::{Error, ValR};
 use super::data::Closed;
@@ -169,7 +168,8 @@ fn length(value: &Val) -> ValR {
 fn fromjson(value: &Val) -> ValR {
     let text = str_of(value)?;
     limits::built(text.len().saturating_mul(4));
-    let json: Json = serde_json::from_str(text).map_err(|error| Error::str(format_args!("not JSON: {error}")))?;
+    let json =
+        crate::parse_json_exactly(text.as_bytes()).map_err(|error| Error::str(format_args!("not JSON: {error}")))?;
     Ok(Val::from_json(&json))
 }
 

@@ -2,8 +2,9 @@
 //!
 //! The parser compares each attribute of a tag with all before it, so one tag of a few megabytes would take hours.
 
-/// Separators between the `<` and the `>` of one tag.
-const MOST: usize = 20_000;
+/// Ends of words and of quotes between the `<` and the `>` of one tag: about two for each attribute. A page that is full
+/// of such tags takes as long as one that is full of elements.
+const MOST: usize = 2_000;
 
 /// Elements whose content is text: what looks like a tag in there is none.
 const RAW: [&[u8]; 4] = [b"script", b"style", b"textarea", b"title"];
@@ -29,6 +30,7 @@ pub(crate) fn has_endless_tag(html: &str) -> bool {
 fn end_of_tag(bytes: &[u8], start: usize) -> Option<usize> {
     let mut quote = None;
     let mut separators = 0;
+    let mut before = b' ';
     for (at, &byte) in bytes.iter().enumerate().skip(start) {
         match (quote, byte) {
             (None, b'>') => return Some(at),
@@ -37,14 +39,20 @@ fn end_of_tag(bytes: &[u8], start: usize) -> Option<usize> {
                 quote = None;
                 separators += 1;
             }
-            (None, b' ' | b'\t' | b'\n' | b'\r' | b'\x0c' | b'/') => separators += 1,
+            // White space before white space is indentation.
+            (None, byte) if separates(byte) && !separates(before) => separators += 1,
             _ => {}
         }
+        before = byte;
         if separators > MOST {
             return None;
         }
     }
     Some(bytes.len())
+}
+
+fn separates(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'\x0c' | b'/')
 }
 
 /// Where to go on after the tag that ends at `end`: behind the content of a raw element.
@@ -86,6 +94,8 @@ mod tests {
 
     #[test]
     fn endless_tags_are_seen() {
+        let names: String = (0..3_000).map(|n| format!("a{n} ")).collect();
+        assert!(has_endless_tag(&format!("<p>{}", format!("<p {names}>").repeat(10))));
         assert!(has_endless_tag(&format!("<p {}>", "a ".repeat(30_000))));
         assert!(has_endless_tag(&format!("<p {}>", "a=''".repeat(30_000))));
         assert!(has_endless_tag(&format!("<p {}", "a/".repeat(30_000))));
@@ -95,6 +105,8 @@ mod tests {
     fn long_things_that_occur_are_not() {
         let image = format!("<img src='data:image/png;base64,{}'>", "AAAA/".repeat(100_000));
         assert!(!has_endless_tag(&image));
+        let indented: String = (0..900).map(|n| format!("\n{}a{n}=\"x y\"", " ".repeat(40))).collect();
+        assert!(!has_endless_tag(&format!("<p{indented}>")));
         let state = format!("<SCRIPT>{{\"a\": \"1 <b and {} </p></script><p>", "\"x\" ".repeat(100_000));
         assert!(!has_endless_tag(&state));
         assert!(!has_endless_tag(&format!("<!-- <p {} -->", "a ".repeat(30_000))));
