@@ -9,7 +9,7 @@ use crate::failpoint::Point;
 use crate::heads::{self, Writer};
 use crate::layout::{Layout, Ledger};
 use crate::sabotage::Rule;
-use jobpipe_core::{GonePolicy, RowId, Wanted};
+use jobpipe_core::{ErrorClass, GonePolicy, RowId, Wanted};
 use std::collections::BTreeSet;
 
 /// What the pass found.
@@ -65,6 +65,10 @@ async fn hold_owned_stubs(cx: &Cx, layout: &Layout, run: &RunDoc, ledger: &Ledge
     if stubs.is_empty() {
         return Ok(());
     }
+    if gave_up(cx, run).await? {
+        // one of them may be the post of what was given up: nobody can tell
+        return heads::hold_keys(cx, &ledger.id, stubs.into_iter().collect(), seq).await;
+    }
     let mut owned = BTreeSet::new();
     for export in layout.effects().filter(|export| layout.ledger_of(export) == ledger.id) {
         let sink = cx.stages.sink(&layout.plan, &export.name).map_err(crate::EngineError::Stage)?;
@@ -91,6 +95,20 @@ async fn hold_owned_stubs(cx: &Cx, layout: &Layout, run: &RunDoc, ledger: &Ledge
         }
     }
     heads::hold_keys(cx, &ledger.id, owned.into_iter().collect(), seq).await
+}
+
+/// True when the run gave up a request or record that may exist: its source was listed, and yet not all of it was seen.
+async fn gave_up(cx: &Cx, run: &RunDoc) -> Result<bool> {
+    let facts = &run.open.facts;
+    let mut after = String::new();
+    loop {
+        let page = cx.store.dead(Some(&facts.import), Some(&facts.run), &after, cx.settings.page).await?;
+        let Some(last) = page.last() else { return Ok(false) };
+        after.clone_from(&last.id);
+        if page.iter().any(|letter| letter.error.class != ErrorClass::Missing) {
+            return Ok(true);
+        }
+    }
 }
 
 /// Heads that the pass declares gone, or would but for the guard.

@@ -30,6 +30,10 @@ pub(crate) async fn unrest(world: &World) -> Option<String> {
         return Some(format!("targets are to be woken: {:?}", import.to_wake));
     }
     for (id, target) in targets(world).await {
+        let pinned = import.closed.iter().any(|closed| closed.targets.values().flatten().any(|target| target.id == id));
+        if target.paused.is_some() && !pinned {
+            continue;
+        }
         if target.owner.is_some() || target.busy {
             return Some(format!("{id} is busy (owner {:?}, next at {:?})", target.owner, target.next_at));
         }
@@ -49,7 +53,8 @@ pub(crate) async fn waits(world: &World) -> Option<String> {
     let closed = import(world).await.closed?;
     let targets = targets(world).await;
     let waits = |target: &TargetDoc| target.paused.is_some() || target.marks.values().any(|mark| mark.waits.is_some());
-    let any = closed.guard.is_some() || targets.iter().any(|(_, target)| waits(target));
+    let pinned = |id: &String| closed.targets.values().flatten().any(|target| target.id == *id);
+    let any = closed.guard.is_some() || targets.iter().any(|(id, target)| pinned(id) && waits(target));
     any.then_some(closed.run)
 }
 

@@ -228,10 +228,27 @@ pub(crate) async fn free_leases(cx: &Cx, mut is_free: impl FnMut(&str, &TargetDo
             if !is_free(id, &read.doc) {
                 continue;
             }
-            let crashes = read.doc.crashes + 1;
-            let new = TargetDoc { owner: None, next_at: Some(0), crashes, ..read.doc.clone() };
-            docs::replace(&*cx.store, &*cx.ids, DocKind::Target, id, read, new).await?;
+            free(cx, id, read).await?;
             cx.news.tell();
+        }
+    }
+}
+
+/// Takes a lease away, unless its owner moved since it was read.
+async fn free(cx: &Cx, target: &str, seen: &Read<TargetDoc>) -> Result<()> {
+    let mut read = Read { version: seen.version, doc: seen.doc.clone() };
+    loop {
+        let crashes = read.doc.crashes + 1;
+        let new = TargetDoc { owner: None, next_at: Some(0), crashes, ..read.doc.clone() };
+        if docs::replace(&*cx.store, &*cx.ids, DocKind::Target, target, &read, new).await?.is_some() {
+            return Ok(());
+        }
+        // somebody woke the target meanwhile: that is not its owner's doing
+        let now: Option<Read<TargetDoc>> = docs::read(&*cx.store, DocKind::Target, target).await?;
+        let lease = |doc: &TargetDoc| (doc.owner.clone(), doc.fence_epoch, doc.fence, doc.renewal);
+        match now.filter(|now| lease(&now.doc) == lease(&seen.doc)) {
+            Some(now) => read = now,
+            None => return Ok(()),
         }
     }
 }
