@@ -51,12 +51,16 @@ pub(crate) async fn relay_result(cx: &Cx, task: &NewTask, result: &TaskResult) -
     }
     close_early(cx, task, Rule::OpenAfterHeads).await?;
     write_heads(cx, &layout, &run.doc, result).await?;
+    let mut reasons = reasons(cx, &layout, result);
+    if !hold(cx, &layout, run.doc.open.facts.seq, &result.held).await? {
+        reasons.push(unknown_page(task));
+    }
     if !result.dead.is_empty() {
         cx.at(Point::RelayDead)?;
         cx.store.dead_put(result.dead.clone()).await?;
     }
     close_early(cx, task, Rule::OpenAfterReasons).await?;
-    write_reasons(cx, &task.run, run, &reasons(cx, &layout, result)).await?;
+    write_reasons(cx, &task.run, run, &reasons).await?;
     cx.at(Point::RelayClose)?;
     cx.store.tasks_close(std::slice::from_ref(&task.id)).await?;
     tell(cx, task, result, children.len());
@@ -148,19 +152,40 @@ async fn write_heads(cx: &Cx, layout: &Layout, run: &RunDoc, result: &TaskResult
             heads::write(cx, &ledger.id, rank, &records, writer).await?;
         }
     }
-    if !result.held.is_empty() {
-        cx.at(Point::RelayHeld)?;
-        let urls: Vec<String> = result.held.iter().map(|url| heads::url_print(url)).collect();
-        for ledger in layout.ledgers.iter().filter(|ledger| ledger.tracked) {
-            let mut keys = cx.store.heads_by_url(&ledger.id, &urls).await?;
+    Ok(())
+}
+
+/// Holds the heads that the failed pages are sources of. False when a page is the source of none: it may be the page of
+/// any head (one known from another source until now, or from another URL), so what is missing must not be counted.
+async fn hold(cx: &Cx, layout: &Layout, seq: u64, held: &[String]) -> Result<bool> {
+    if held.is_empty() {
+        return Ok(true);
+    }
+    cx.at(Point::RelayHeld)?;
+    let mut known = true;
+    for ledger in layout.ledgers.iter().filter(|ledger| ledger.tracked) {
+        let mut all = Vec::new();
+        for url in held {
+            let mut keys = cx.store.heads_by_url(&ledger.id, &[heads::url_print(url)]).await?;
+            known &= !keys.is_empty() || layout.gone_policy(ledger).is_none() || !cx.keeps(Rule::HoldUnknown);
             if !cx.keeps(Rule::HoldAllSources) {
                 let heads = cx.store.heads(&ledger.id, &keys).await?.into_iter();
-                keys = heads.filter(|head| result.held.contains(&head.url)).map(|head| head.key).collect();
+                keys = heads.filter(|head| head.url == *url).map(|head| head.key).collect();
             }
-            heads::hold_keys(cx, &ledger.id, keys, writer.seq).await?;
+            all.extend(keys);
         }
+        heads::hold_keys(cx, &ledger.id, all, seq).await?;
     }
-    Ok(())
+    Ok(known)
+}
+
+fn unknown_page(task: &NewTask) -> Reason {
+    Reason {
+        stage: task.stage.clone(),
+        what: "pages failed of which no record is known yet: they may be any, so nothing is inferred gone".to_owned(),
+        not_exhaustive: true,
+        not_clean: true,
+    }
 }
 
 /// Adds reasons to the run; they must be there before `open` falls.

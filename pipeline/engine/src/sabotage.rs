@@ -62,6 +62,7 @@ rules! {
     VersionBefore = "version_before": "a head keeps the version before this run, not the one before this write",
     ChangedStays = "changed_stays": "a head whose old version is restored within a run keeps that run's number",
     HoldAllSources = "hold_all_sources": "a failed page holds the heads of all their sources",
+    HoldUnknown = "hold_unknown": "a failed page of which no head is known makes the run not exhaustive",
     HoldGen = "hold_gen": "a hold is filtered on the head's stamps",
     HoldDead = "hold_dead": "a record that became a dead letter is held, and the run not exhaustive",
     MissedStamp = "missed_stamp": "a run counts a head missed once",
