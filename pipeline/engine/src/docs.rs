@@ -69,10 +69,54 @@ impl ClosedRun {
         self.targets.get(export).is_some_and(|targets| targets.iter().any(|one| one.id == target))
     }
 
+    /// What `target` is told of this run for `export`, when it is woken.
+    #[must_use]
+    pub fn told(&self, export: &str, target: &str, cancelled: &BTreeSet<u64>) -> Told {
+        Told {
+            run: self.run.clone(),
+            seq: self.seq,
+            definition: self.definition.clone(),
+            present: self.has_target(export, target),
+            guard: self.guard.clone(),
+            approved: self.approved,
+            cancelled: cancelled.clone(),
+        }
+    }
+}
+
+/// What a target knows of an import's last closed run: all that a drain needs, so that it reads no document as long as
+/// the list of all targets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Told {
+    /// The run's id.
+    pub run: String,
+    /// Its number.
+    pub seq: u64,
+    /// Hash of its definition.
+    pub definition: String,
+    /// The target belongs to the export.
+    pub present: bool,
+    /// Why removals wait, if they do.
+    pub guard: Option<String>,
+    /// Changes of a definition are approved.
+    pub approved: bool,
+    /// Numbers of cancelled runs: heads that they changed last are not planned.
+    pub cancelled: BTreeSet<u64>,
+}
+
+impl Told {
     /// What a target records before it arms anything: another mark means "start again at 0".
     #[must_use]
     pub fn mark(&self) -> String {
         if self.guard.is_some() { format!("{}+guard", self.definition) } else { self.definition.clone() }
+    }
+
+    /// True when `other` is told later. One who wakes the target late tells of an older run, or of one that was not
+    /// approved yet.
+    #[must_use]
+    pub fn yields_to(&self, other: &Self) -> bool {
+        (self.seq, self.approved) <= (other.seq, other.approved)
     }
 }
 
@@ -188,6 +232,8 @@ pub struct TargetDoc {
     pub attach: Option<(u64, Millis)>,
     /// By `import/export`: how far it has planned, and under which definition.
     pub marks: BTreeMap<String, Mark>,
+    /// By `import/export`: what it was told of the last closed run.
+    pub told: BTreeMap<String, Told>,
     /// When the next permit is free (GCRA's theoretical arrival time), in microseconds.
     pub permit_at_us: i64,
     /// The day (since 1970, UTC) of `created_today`.
@@ -223,7 +269,7 @@ pub struct Mark {
     /// The epoch under which the target was read for posts of this export.
     #[serde(default)]
     pub epoch: u64,
-    /// The definition recorded, see [`ClosedRun::mark`].
+    /// The definition recorded, see [`Told::mark`].
     pub definition: String,
     /// Watermark: `changed_gen`.
     pub changed_gen: u64,
@@ -254,6 +300,7 @@ impl TargetDoc {
             epoch: None,
             attach: None,
             marks: BTreeMap::new(),
+            told: BTreeMap::new(),
             permit_at_us: 0,
             day: 0,
             created_today: 0,

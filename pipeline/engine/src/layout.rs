@@ -1,6 +1,8 @@
 //! How a plan is cut: chains of stages that share a task, and ledgers that exports are kept in step from.
 
-use jobpipe_core::{Feed, Plan, StageKind, StagePlan};
+use jobpipe_core::{Feed, Plan, Sink, StageKind, StagePlan, Stages, TaskError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A plan with what the engine derives from it.
 #[derive(Debug)]
@@ -11,6 +13,17 @@ pub struct Layout {
     pub hash: String,
     /// Its ledgers.
     pub ledgers: Vec<Ledger>,
+    sinks: Sinks,
+}
+
+/// Sinks made so far, by export.
+#[derive(Default)]
+struct Sinks(Mutex<BTreeMap<String, Arc<dyn Sink>>>);
+
+impl std::fmt::Debug for Sinks {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("sinks")
+    }
 }
 
 /// The heads that some exports share: one for each set of stages that exports are `from`.
@@ -38,7 +51,18 @@ impl Layout {
                 None => ledgers.push(Ledger { id, sources: export.from.clone(), tracked }),
             }
         }
-        Self { plan, hash, ledgers }
+        Self { plan, hash, ledgers, sinks: Sinks::default() }
+    }
+
+    /// The sink of an export, made once. An error is not kept: a secret that is missing now may be there later.
+    pub fn sink(&self, stages: &dyn Stages, export: &str) -> Result<Arc<dyn Sink>, TaskError> {
+        let made = || self.sinks.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sink) = made().get(export) {
+            return Ok(Arc::clone(sink));
+        }
+        let sink = stages.sink(&self.plan, export)?;
+        made().insert(export.to_owned(), Arc::clone(&sink));
+        Ok(sink)
     }
 
     /// The ledger that an export is kept in step from.

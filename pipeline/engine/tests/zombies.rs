@@ -308,3 +308,16 @@ async fn an_orphan_is_not_lost_when_the_row_of_its_key_has_a_post_already() {
     assert_eq!((after.post, row(&world, &id("jp:some-marker")).post), (owner.post, None));
     assert!(after.past.contains("p1_99"), "deleted, or surely not there");
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_who_wakes_a_target_late_does_not_tell_it_of_an_older_run() {
+    let world = World::new(2, &["p1"]);
+    run(&world, &world.plan()).await;
+    let store = Arc::clone(&world.store);
+    let other = Between::new(Point::WakeTarget, move || {
+        change(&*store, "p1", |doc| doc.told.get_mut("acme/facebook").unwrap().seq = 99);
+    });
+    run_with(&world, &world.plan(), other).await;
+    let told = target(&*world.store, "p1").doc.told.remove("acme/facebook").unwrap();
+    assert_eq!((told.seq, told.present), (99, true));
+}

@@ -4,7 +4,7 @@ use super::answer::unknown;
 use super::arm::{self, Armed, Plan};
 use super::due::{self, Due, Want};
 use super::exports::Export;
-use super::lease::Lease;
+use super::lease::{self, Lease};
 use super::pace::Pacing;
 use super::send::{millis, pause, settle_base, unreadable};
 use super::{Notes, attach};
@@ -282,13 +282,9 @@ async fn recheck(
         if mine.is_empty() {
             continue;
         }
-        // read after the rows: the definition must be the one that the target has recorded; a newer one is recorded first, next round
-        let closed = crate::admission::import(cx, &export.import).await?.doc.closed;
-        if export.present
-            && cx.keeps(Rule::RecheckOrder)
-            && closed.as_ref().map(|closed| (closed.seq, closed.mark()))
-                != Some((export.closed.seq, export.closed.mark()))
-        {
+        // read after the rows: the definition must be the one that the target has recorded; a newer one is recorded
+        // first, next round
+        if export.present && cx.keeps(Rule::RecheckOrder) && !is_told_the_same(cx, lease, export).await? {
             notes.again = true;
             continue;
         }
@@ -321,6 +317,12 @@ async fn recheck(
         clear_rechecks(cx, clear, notes).await?;
     }
     Ok(())
+}
+
+/// The target was told of no other closed run since the round began.
+async fn is_told_the_same(cx: &Cx, lease: &Lease, export: &Export) -> Result<bool> {
+    let held = lease::reread(cx, lease).await?;
+    Ok(held && lease.known().doc.told.get(&export.mark) == Some(&export.closed))
 }
 
 async fn clear_rechecks(cx: &Cx, rows: Vec<(&Row, Want)>, notes: &mut Notes) -> Result<()> {

@@ -33,7 +33,7 @@ pub(super) fn want(export: &Export, row: &RowId, head: Option<&Head>) -> std::re
         return Ok(if export.walks { Want::Leave } else { Want::Keep });
     }
     let stamps = &head.stamps;
-    if stamps.changed_gen > export.upto || export.doc.cancelled.contains(&stamps.changed_gen) {
+    if stamps.changed_gen > export.upto || export.closed.cancelled.contains(&stamps.changed_gen) {
         return Ok(Want::Leave);
     }
     match stamps.wanted {

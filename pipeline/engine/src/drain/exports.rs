@@ -1,14 +1,12 @@
 //! What a drain must know of each export to its target: the last closed run, its definition, its sink.
 
 use super::due::{self, Due, Want};
-use crate::admission;
 use crate::cx::Cx;
-use crate::docs::{ClosedRun, ImportDoc, TargetDoc};
+use crate::docs::{TargetDoc, Told};
 use crate::error::Result;
 use crate::layout::Layout;
 use crate::sabotage::Rule;
 use jobpipe_core::{Pace, Row, RowId, Sink};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// An export without a pace is as fast as its target answers.
@@ -22,10 +20,8 @@ pub(super) struct Export {
     pub import: String,
     /// The export's name.
     pub name: String,
-    /// The import as it was read for this round.
-    pub doc: ImportDoc,
-    /// Its last closed run.
-    pub closed: ClosedRun,
+    /// Its last closed run, as the target was told of it.
+    pub closed: Told,
     /// The ledger it is kept in step from.
     pub ledger: String,
     /// The adapter.
@@ -60,18 +56,12 @@ impl Export {
 }
 
 /// The exports of a target. `Err` in words when one of them cannot be made here (a token is missing, say).
-pub(super) async fn gather(cx: &Cx, target: &str, doc: &TargetDoc) -> Result<std::result::Result<Vec<Export>, String>> {
+pub(super) async fn gather(cx: &Cx, doc: &TargetDoc) -> Result<std::result::Result<Vec<Export>, String>> {
     let mut exports = Vec::new();
-    let mut imports: BTreeMap<&str, ImportDoc> = BTreeMap::new();
     for (mark, recorded) in &doc.marks {
-        let Some((import, name)) = mark.split_once('/') else { continue };
-        let import_doc = match imports.get(import) {
-            Some(read) => read.clone(),
-            None => imports.entry(import).or_insert(admission::import(cx, import).await?.doc).clone(),
-        };
-        let Some(closed) = import_doc.closed.clone() else { continue };
+        let (Some((import, name)), Some(closed)) = (mark.split_once('/'), doc.told.get(mark)) else { continue };
         let mut layout = cx.layout(&closed.definition).await?;
-        let mut present = closed.has_target(name, target);
+        let mut present = closed.present;
         let mut walks = present || !cx.keeps(Rule::RemovedKeeps);
         if layout.plan.stage(name).is_none() {
             // the export is gone from the definition: its open rows are settled as the recorded one says
@@ -87,10 +77,9 @@ pub(super) async fn gather(cx: &Cx, target: &str, doc: &TargetDoc) -> Result<std
                 mark: mark.clone(),
                 import: import.to_owned(),
                 name: name.to_owned(),
-                doc: import_doc,
                 upto: if cx.keeps(Rule::WalkClosed) { closed.seq } else { u64::MAX >> 1 },
                 delete_first: cx.keeps(Rule::DeleteFirst),
-                closed,
+                closed: closed.clone(),
                 ledger,
                 sink,
                 pace,
@@ -110,7 +99,6 @@ fn export(
     name: &str,
 ) -> std::result::Result<(String, Arc<dyn Sink>, Pace), String> {
     let stage = layout.plan.stage(name).ok_or_else(|| format!("{mark}: no such export"))?;
-    let sink =
-        cx.stages.sink(&layout.plan, name).map_err(|error| format!("{mark}: {} ({})", error.message, error.code))?;
+    let sink = layout.sink(&*cx.stages, name).map_err(|error| format!("{mark}: {} ({})", error.message, error.code))?;
     Ok((layout.ledger_of(stage), sink, stage.pace.unwrap_or(UNLIMITED)))
 }

@@ -1,12 +1,13 @@
 //! The lease of a target: one owner at a time, fenced by (epoch, number of the claim).
 
 use crate::cx::Cx;
-use crate::docs::{self, EpochDoc, ImportDoc, Read, TargetDoc};
+use crate::docs::{self, ClosedRun, EpochDoc, ImportDoc, Read, TargetDoc};
 use crate::error::Result;
 use crate::failpoint::Point;
 use crate::sabotage::Rule;
 use crate::{admission, epoch};
 use jobpipe_core::{DocKind, Millis, TargetRef};
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 /// A claim on a target.
@@ -140,7 +141,7 @@ pub(crate) async fn wake_targets(cx: &Cx, import: &str) -> Result<()> {
 
 /// The import has nobody to wake any more; when it was changed meanwhile, its targets are woken once more.
 async fn forget(cx: &Cx, import: &str, read: &Read<ImportDoc>) -> Result<()> {
-    let new = ImportDoc { to_wake: std::collections::BTreeSet::new(), ..read.doc.clone() };
+    let new = ImportDoc { to_wake: BTreeSet::new(), ..read.doc.clone() };
     docs::replace(&*cx.store, &*cx.ids, DocKind::Import, import, read, new).await?;
     Ok(())
 }
@@ -159,32 +160,42 @@ pub(super) async fn nudge(cx: &Cx, target: &str) -> Result<()> {
 }
 
 async fn wake(cx: &Cx, import: &ImportDoc, name: &str, target: &str) -> Result<()> {
-    let mut exports = Vec::new();
-    let mut label = target.to_owned();
-    if let Some(closed) = &import.closed {
-        for (export, targets) in &closed.targets {
-            if let Some(found) = targets.iter().find(|one| one.id == target) {
-                exports.push(format!("{name}/{export}"));
-                label.clone_from(&found.name);
-            }
-        }
-    }
+    let closed = import.closed.as_ref();
+    let listed = closed.iter().flat_map(|closed| closed.targets.values().flatten()).find(|one| one.id == target);
     loop {
         let read: Option<Read<TargetDoc>> = docs::read(&*cx.store, DocKind::Target, target).await?;
         let Some(read) = read else {
-            docs::insert(&*cx.store, &*cx.ids, DocKind::Target, target, &TargetDoc::new(&label)).await?;
+            let label = listed.map_or(target, |one| one.name.as_str());
+            docs::insert(&*cx.store, &*cx.ids, DocKind::Target, target, &TargetDoc::new(label)).await?;
             continue;
         };
         let mut new = read.doc.clone();
         new.wake += 1;
         new.next_at = Some(0);
         new.busy = true;
-        new.name.clone_from(&label);
-        for export in &exports {
-            new.marks.entry(export.clone()).or_default();
+        if let Some(listed) = listed {
+            new.name.clone_from(&listed.name);
+        }
+        if let Some(closed) = closed {
+            tell(&mut new, closed, &import.cancelled, name, target);
         }
         if docs::replace(&*cx.store, &*cx.ids, DocKind::Target, target, &read, new).await?.is_some() {
             return Ok(());
+        }
+    }
+}
+
+/// Tells the target of the import's last closed run: exports that it belongs to, and those that it belonged to.
+fn tell(doc: &mut TargetDoc, closed: &ClosedRun, cancelled: &BTreeSet<u64>, import: &str, target: &str) {
+    let known = doc.marks.keys().filter_map(|mark| mark.split_once('/')).filter(|(of, _)| *of == import);
+    let mut exports: BTreeSet<String> = known.map(|(_, export)| export.to_owned()).collect();
+    exports.extend(closed.targets.keys().filter(|export| closed.has_target(export, target)).cloned());
+    for export in exports {
+        let told = closed.told(&export, target, cancelled);
+        let mark = format!("{import}/{export}");
+        doc.marks.entry(mark.clone()).or_default();
+        if doc.told.get(&mark).is_none_or(|old| old.yields_to(&told)) {
+            doc.told.insert(mark, told);
         }
     }
 }

@@ -94,7 +94,7 @@ pub(crate) async fn drain(cx: &Cx, target: &str) -> Result<()> {
 
 async fn round(cx: &Cx, lease: &Lease) -> Result<Round> {
     let doc = lease.known().doc;
-    let exports = match exports::gather(cx, &lease.target, &doc).await? {
+    let exports = match exports::gather(cx, &doc).await? {
         Ok(exports) => exports,
         Err(why) => return rest_with(cx, &doc, why),
     };
