@@ -38,6 +38,8 @@ struct Killer<'a> {
     kills: &'a mut BTreeMap<Phase, (u64, u64)>,
     unknown: u64,
     after_a_kill: bool,
+    /// Kills that are still to be counted as of a relay, where one met a relay and other tasks that were at work.
+    relays: u64,
 }
 
 impl Killer<'_> {
@@ -77,7 +79,8 @@ impl Killer<'_> {
             Phase::Arm
         } else if !self.scene.leftovers().is_empty() {
             Phase::File
-        } else if left.relaying > 0 {
+        } else if left.relaying > 0 && (self.relays > 0 || by_abort) {
+            self.relays = self.relays.saturating_sub(1);
             Phase::Relay
         } else if left.running > 0 && !lived.seen.closed.contains("crawl") {
             Phase::Crawl
@@ -99,16 +102,16 @@ impl Killer<'_> {
 
     /// While it crawls, signals meet crawling and relays; what relays still lack is had by aborts within them.
     async fn crawling(&mut self, plan: &Plan) {
-        let (crawl, relay) = (self.met(Phase::Crawl), self.met(Phase::Relay));
-        for _ in 0..4 * (plan.crawl + plan.relay) {
-            if self.met(Phase::Crawl) >= crawl + plan.crawl {
+        self.relays = plan.relay;
+        for _ in 0..plan.crawl + plan.relay + 3 {
+            if self.met(Phase::Crawl) >= plan.crawl && self.relays == 0 {
                 break;
             }
             let tasks = self.chance.of(1..=plan.spread);
             let phase = self.kill(Duration::from_millis(5), |seen| seen.count("task_done") >= tasks).await;
             assert!(phase.is_some(), "the crawl was over before it could be killed in {} phases", plan.crawl);
         }
-        while self.met(Phase::Relay) < relay + plan.relay {
+        for _ in 0..std::mem::take(&mut self.relays) {
             let points = ["relay.seen", "relay.children", "relay.heads", "relay.close"];
             let point = points[self.chance.of(0..=3) as usize];
             let nth = self.chance.of(1..=3);
@@ -136,7 +139,7 @@ impl Killer<'_> {
             if self.met(Phase::Arm) >= before + plan.arm {
                 return;
             }
-            let more = self.chance.of(1..=plan.spread) as usize;
+            let more = self.chance.of(1..=8 * plan.spread) as usize;
             let from = scene.facebook.executed();
             let phase = self.kill(Duration::from_millis(8), |_| scene.facebook.executed() >= from + more).await;
             assert!(phase.is_some(), "everything was posted before the process could be killed");
@@ -148,7 +151,8 @@ impl Killer<'_> {
 async fn import(wanted: Wanted, plan: Plan, chance: &mut Chance, line: &mut Line) -> (Kills, u64) {
     let mut kills = Kills::new();
     let scene = Scene::start(wanted).await;
-    let mut killer = Killer { scene: &scene, chance, line, kills: &mut kills, unknown: 0, after_a_kill: false };
+    let mut killer =
+        Killer { scene: &scene, chance, line, kills: &mut kills, unknown: 0, after_a_kill: false, relays: 0 };
     killer.crawling(&plan).await;
     killer.renaming(&plan).await;
     killer.posting(&plan).await;
@@ -181,8 +185,8 @@ async fn t01_kills() {
     let many = Wanted { offers: size(240, 10_000), pages: 1, latency_ms: 2, ..Wanted::default() };
     let wide = Wanted { offers: size(20, 200), pages: size(8, 50), latency_ms: 2, ..Wanted::default() };
     let plan = |crawl, relay, file, arm, spread| Plan { crawl, relay, file, arm, spread };
-    let first = if full() { plan(9, 6, 5, 7, 400) } else { plan(1, 1, 1, 1, 5) };
-    let second = if full() { plan(3, 3, 4, 7, 60) } else { plan(0, 0, 0, 1, 5) };
+    let first = if full() { plan(9, 6, 5, 7, 90) } else { plan(1, 1, 1, 1, 5) };
+    let second = if full() { plan(3, 3, 4, 7, 8) } else { plan(0, 0, 0, 1, 5) };
     let (mut kills, mut unknown) = import(many, first, &mut chance, &mut line).await;
     let (more, others) = import(wide, second, &mut chance, &mut line).await;
     unknown += others;

@@ -82,10 +82,14 @@ fn resurrected(scene: &Scene, records: &[[Shown; 4]]) -> u64 {
             WriteOp::Delete => title(record, *shown).is_none(),
             _ => title(record, *shown).as_ref() == Some(&effect.message),
         };
-        // of withdrawn and absent the later one, as either may have been the reason
-        let Some(step) = order.iter().rposition(is) else { continue };
-        let before = last.insert((effect.page, record), step);
-        back += u64::from(before.is_some_and(|before| before > step && effect.op != WriteOp::Delete));
+        // of withdrawn and absent, the next one that has not been shown yet may have been the reason
+        let before = last.get(&(effect.page.clone(), record)).copied().unwrap_or(0);
+        match (before..order.len()).find(|step| is(&order[*step])) {
+            Some(step) => {
+                last.insert((effect.page, record), step);
+            }
+            None => back += 1,
+        }
     }
     back
 }
