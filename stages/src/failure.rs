@@ -4,6 +4,8 @@ use jobpipe_core::{DeadLetter, ErrorClass, Millis, Record, TaskError};
 use jobpipe_expr::EvalError;
 use serde_json::Value as Json;
 
+use crate::depth::{DEEPEST, is_deeper};
+
 /// Codes of crawls and transforms.
 pub(crate) mod code {
     /// The definition cannot be compiled: it was made by another version.
@@ -22,6 +24,8 @@ pub(crate) mod code {
     pub(crate) const REQUEST: &str = "JP146";
     /// An answer gives more than fits into memory.
     pub(crate) const TOO_MUCH: &str = "JP147";
+    /// A record nests too deep to be kept.
+    pub(crate) const TOO_DEEP: &str = "JP148";
     /// A record has no key.
     pub(crate) const KEY: &str = "JP150";
     /// A required field is empty.
@@ -42,6 +46,9 @@ pub(crate) fn eval_failed(what: &str, error: &EvalError) -> TaskError {
     permanent(error.code(), format!("{what}: {error}"))
 }
 
+/// Characters that are kept of an input which nests too deep to be kept as it is.
+const SHOWN: usize = 4_096;
+
 /// The dead letter of a record; ids, run and stage are the engine's.
 pub(crate) fn dead_letter(url: &str, key: &str, error: TaskError, at: Millis, input: Json) -> DeadLetter {
     DeadLetter {
@@ -54,8 +61,14 @@ pub(crate) fn dead_letter(url: &str, key: &str, error: TaskError, at: Millis, in
         key: key.to_owned(),
         error,
         at,
-        input,
+        // One level more for the record around its body.
+        input: if is_deeper(&input, DEEPEST + 1) { shown(&input) } else { input },
     }
+}
+
+/// The beginning of a value, as text.
+fn shown(value: &Json) -> Json {
+    Json::String(value.to_string().chars().take(SHOWN).collect())
 }
 
 /// The dead letter of a record that came in.

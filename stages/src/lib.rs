@@ -6,6 +6,7 @@ pub mod registry;
 pub mod run_value;
 pub mod transform;
 
+mod depth;
 mod failure;
 mod field;
 mod run_vars;

@@ -79,7 +79,7 @@ fn in_number(byte: u8) -> bool {
 fn is_too_large(token: &[u8]) -> bool {
     let Ok(token) = std::str::from_utf8(token) else { return false };
     let digits = token.strip_prefix('-').unwrap_or(token);
-    if digits.len() > 1 && digits.starts_with('0') && digits.bytes().nth(1).is_some_and(|next| next.is_ascii_digit()) {
+    if digits.len() > 1 && digits.starts_with('0') && digits.as_bytes().get(1).is_some_and(u8::is_ascii_digit) {
         return false;
     }
     if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {

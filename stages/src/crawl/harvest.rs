@@ -10,6 +10,7 @@ use super::budget::Allowance;
 use super::definition::Definition;
 use super::location::Location;
 use super::since::raise;
+use crate::depth;
 use crate::failure::{code, dead_letter, permanent};
 
 /// One answer that came, with what is known of its request.
@@ -51,7 +52,7 @@ const MOST_BYTES: usize = 64 << 20;
 
 impl Found {
     /// Adds a record, or says that the answer gives too much.
-    pub(super) fn push(&mut self, record: Record) -> Result<(), TaskError> {
+    fn push(&mut self, record: Record) -> Result<(), TaskError> {
         self.bytes = self.bytes.saturating_add(text_size(&record.body));
         if self.bytes > MOST_BYTES {
             let message = format!(
@@ -98,6 +99,17 @@ impl Ground<'_> {
         let origin = Origin { url: come.request.url.clone(), fetched_at: come.at, rank: 0 };
         let key = if alone { come.ask.key.clone() } else { String::new() };
         Record { key, ..Record::new(Json::Object(body), origin) }
+    }
+
+    /// Adds a record of an answer. One that nests too deep is buried; an answer that gives too much is an error.
+    pub(super) fn give(&self, come: &Come<'_>, record: Record, found: &mut Found) -> Result<(), TaskError> {
+        match depth::check(&record.body, format_args!("{}: a record", come.request.url)) {
+            Ok(()) => found.push(record),
+            Err(error) => {
+                self.bury(come, error, record.body, found);
+                Ok(())
+            }
+        }
     }
 
     /// One item that cannot be read: it lies whole among the dead letters, and as its key is not known the run can

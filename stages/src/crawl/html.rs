@@ -89,7 +89,7 @@ fn items(
 
 fn keep(ground: &Ground<'_>, come: &Come<'_>, record: Record, found: &mut Found) -> Result<(), TaskError> {
     ground.note_since(come, &record.body, found);
-    found.push(record)
+    ground.give(come, record, found)
 }
 
 /// A page that is one record; with `pages`, a chain of such pages.

@@ -66,7 +66,7 @@ fn take_item(
         ground.bury(come, error, item, found);
         return Ok(());
     }
-    found.push(ground.record(come, body, alone))
+    ground.give(come, ground.record(come, body, alone), found)
 }
 
 /// Takes the fields from an item. One that gives nothing is left as it is in `record`.

@@ -22,6 +22,7 @@ use super::since::since_value;
 use super::tools::CrawlTools;
 use super::trust::Trusted;
 use super::{html, json};
+use crate::depth;
 use crate::failure::{code, dead_record, definition, eval_failed, permanent};
 use crate::run_vars::run_vars;
 
@@ -68,6 +69,7 @@ impl CrawlStage {
         let mut ask = Ask::new(to, Role::Source);
         if let Some(body) = &self.definition.body {
             ask.body = body.eval(&subject, vars).map_err(failed("body"))?;
+            depth::check(ask.body.as_ref().unwrap_or(&Json::Null), format_args!("stage `{}`, `body`", self.name))?;
         }
         Ok(ask)
     }

@@ -8,10 +8,11 @@ use jobpipe_core::{
     Fate, Gathered, Outcome, Plan, Reason, Record, Request, RunFacts, Stage, StageCx, StageInput, TaskError,
 };
 use jobpipe_expr::{EvalError, Subject, Vars};
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Number, Value as Json};
 
 use super::definition::Definition;
 use super::sources::extracted_fields;
+use crate::depth;
 use crate::failure::{code, dead_record, definition, eval_failed, permanent};
 use crate::run_vars::run_vars;
 
@@ -99,7 +100,9 @@ impl TransformStage {
         let body =
             self.map(record, &subject, vars).map_err(|(field, error)| failed(&format!("`map.{field}`"), &error))?;
         self.require(record, &body).map_err(|error| Stopped::Failed(key.clone(), error))?;
-        Ok((key, Json::Object(body)))
+        let body = Json::Object(body);
+        depth::check(&body, format_args!("the record")).map_err(|error| Stopped::Failed(key.clone(), error))?;
+        Ok((key, body))
     }
 
     fn key(&self, record: &Record, subject: &Subject<'_>, vars: &Vars) -> Result<String, Stopped> {
@@ -113,6 +116,9 @@ impl TransformStage {
             Ok(Some(Json::String(text))) if text.trim().is_empty() => Err(no_key("is empty")),
             Ok(Some(Json::String(text))) if text.len() > LONGEST_KEY => Err(no_key("is longer than 1,024 bytes")),
             Ok(Some(Json::String(text))) => Ok(text),
+            Ok(Some(Json::Number(number))) if is_inexact(&number) => {
+                Err(no_key("gives a number that is too large to be exact: two ids could become one; use its text"))
+            }
             Ok(Some(Json::Number(number))) => Ok(number.to_string()),
             Ok(None | Some(Json::Null)) => Err(no_key("gives nothing")),
             Ok(Some(_)) => Err(no_key("gives neither text nor a number")),
@@ -185,6 +191,11 @@ impl TransformStage {
             outcome.reasons.push(reason);
         }
     }
+}
+
+/// A float from 2^53 on stands for several whole numbers.
+fn is_inexact(number: &Number) -> bool {
+    number.is_f64() && number.as_f64().is_some_and(|value| value.abs() >= 9_007_199_254_740_992.0)
 }
 
 /// Absent, null, blank, or without members.

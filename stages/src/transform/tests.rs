@@ -194,3 +194,33 @@ fn records_that_only_tell_their_key_pass_untouched() {
         .unwrap();
     assert_eq!((outcome.records, outcome.taken), (passing, 0));
 }
+
+#[test]
+fn a_record_that_nests_too_deep_is_held_and_its_dead_letter_can_be_kept() {
+    let nested = |levels: usize| json!({ "id": levels, "x": (1..levels).fold(json!(1), |inner, _| json!([inner])) });
+    let outcome =
+        run("key: .id\nmap: { x: .x, y: \"=[[.x]]\" }", vec![nested(50), nested(98), nested(99), nested(100)]);
+    let fates: Vec<(Fate, &str)> = outcome.records.iter().map(|record| (record.fate, record.key.as_str())).collect();
+    assert_eq!(fates, [(Fate::Live, "50"), (Fate::Live, "98"), (Fate::Held, "99"), (Fate::Held, "100")]);
+    assert!(outcome.dead.iter().all(|dead| dead.error.code == "JP148" && dead.input.is_object()), "{:?}", outcome.dead);
+    // What a run keeps of it is read back by a parser that stops at 128 levels.
+    let kept = serde_json::to_string(&outcome).unwrap();
+    assert_eq!(serde_json::from_str::<Outcome>(&kept).unwrap(), outcome);
+}
+
+#[test]
+fn a_number_that_stands_for_several_ids_is_no_key() {
+    let ids = [json!(9_007_199_254_740_993_u64), json!(u64::MAX), json!(i64::MIN), json!(1.5), json!("1e30")];
+    let outcome = run("key: .id", ids.into_iter().map(|id| json!({ "id": id })).collect());
+    let keys: Vec<&str> = outcome.records.iter().map(|record| record.key.as_str()).collect();
+    assert_eq!(keys, ["9007199254740993", "18446744073709551615", "-9223372036854775808", "1.5", "1e30"]);
+    let large = [json!(1e30), json!(1.234_567_890_123_456_8e29), json!(-9.1e15)];
+    let outcome = run("key: .id", large.into_iter().map(|id| json!({ "id": id })).collect());
+    assert_eq!((outcome.records.len(), outcome.dead.len()), (0, 3));
+    assert!(outcome.dead.iter().all(|dead| dead.error.code == "JP150" && dead.error.message.contains("exact")));
+    // An id that is made a number on the way is found out too.
+    let text = vec![json!({ "id": "123456789012345678901234567890" })];
+    assert_eq!(run("key: .id", text.clone()).records[0].key, "123456789012345678901234567890");
+    assert_eq!(run("key: .id | tonumber", text.clone()).dead.len(), 1);
+    assert_eq!(run("key: .id | fromjson", text).records[0].key, "123456789012345678901234567890");
+}

@@ -99,7 +99,7 @@ async fn a_token_is_sent_to_the_written_host_only() {
     )
     .await;
     let import = format!(
-        "crawl:\n  json: {}\n  auth: {{ bearer: $TOKEN }}\n  headers: {{ x-key: $TOKEN, authorization: open }}\n  items: .data\n  pages: .next\n",
+        "crawl:\n  json: {}\n  auth: {{ bearer: $TOKEN }}\n  headers: {{ x-key: $TOKEN, authorization: '=\"open\"' }}\n  items: .data\n  pages: .next\n",
         own.url("/")
     );
     let outcome = Crawl::new(&import, &[&own, &stranger], here()).run().await;

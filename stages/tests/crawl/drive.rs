@@ -144,6 +144,8 @@ impl Crawl {
         let told = serde_json::to_string(&gathered).unwrap();
         assert_eq!(serde_json::from_str::<jobpipe_core::Gathered>(&told).unwrap(), gathered);
         let outcome = stage.compute(gathered.clone(), &self.facts).unwrap();
+        let told = serde_json::to_string(&outcome).unwrap();
+        assert_eq!(serde_json::from_str::<Outcome>(&told).unwrap(), outcome, "what is written can be read back");
         assert_eq!(stage.compute(gathered, &self.facts).unwrap(), outcome, "the same input gives the same outcome");
         outcome
     }

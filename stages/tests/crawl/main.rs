@@ -7,5 +7,6 @@ mod career;
 mod drive;
 mod failures;
 mod files;
+mod hostile;
 mod pages;
 mod records;
