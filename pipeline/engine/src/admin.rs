@@ -231,8 +231,8 @@ async fn target_summary(
     let mut after: Option<RowId> = None;
     loop {
         let rows = cx.store.rows_of(target, after.as_ref(), cx.settings.page).await?;
-        let Some(last) = rows.last() else { return Ok(summary) };
-        after = Some(last.id.clone());
+        let whole = rows.len() < cx.settings.page;
+        after = rows.last().map(|last| last.id.clone());
         for row in rows.iter().filter(|row| row.id.import == facts.import && row.id.export == export) {
             let this = row.last.filter(|last| last.seq == facts.seq);
             if row.state != jobpipe_core::RowState::Idle {
@@ -246,6 +246,9 @@ async fn target_summary(
                 Some(None) => summary.failed += 1,
                 None => summary.unchanged += u64::from(row.post.is_some()),
             }
+        }
+        if whole {
+            return Ok(summary);
         }
     }
 }

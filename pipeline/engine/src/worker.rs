@@ -167,9 +167,12 @@ async fn release(cx: &Cx, task: &Task) -> Result<()> {
     Ok(())
 }
 
+/// What a loop rests before it looks again.
+const REST: Duration = Duration::from_millis(5);
+
 /// Waits for news, at most so long; a short rest first, so that a burst of news is one.
 async fn wait(cx: &Cx, heard: &mut Heard, most: Duration) {
-    cx.clock.sleep(Duration::from_millis(5)).await;
+    cx.clock.sleep(REST).await;
     let most = most.min(cx.settings.tick * 5);
     tokio::select! {
         biased;
@@ -266,8 +269,11 @@ async fn drains(cx: Arc<Cx>, held: Arc<Held>, halt: Halt) -> Result<()> {
         let most = next.map_or(cx.settings.tick, |at| Duration::from_millis(u64::try_from(at - cx.now()).unwrap_or(0)));
         tokio::select! {
             biased;
-            Some(done) = running.join_next(), if !due.is_empty() => {
+            Some(done) = running.join_next(), if !running.is_empty() => {
                 busy.remove(&joined(done)?);
+                if due.is_empty() {
+                    cx.clock.sleep(REST).await;
+                }
             }
             () = wait(&cx, &mut heard, most), if due.is_empty() => {}
         }

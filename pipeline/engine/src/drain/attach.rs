@@ -108,10 +108,13 @@ async fn rows_by_id(cx: &Cx, lease: &Lease, exports: &[&Export]) -> Result<BTree
     let mut after: Option<RowId> = None;
     loop {
         let page = cx.store.rows_of(&lease.target, after.as_ref(), cx.settings.page).await?;
-        let Some(last) = page.last() else { return Ok(rows) };
-        after = Some(last.id.clone());
+        let whole = page.len() < cx.settings.page;
+        after = page.last().map(|last| last.id.clone());
         let own = |row: &Row| exports.iter().any(|one| one.import == row.id.import && one.name == row.id.export);
         rows.extend(page.into_iter().filter(own).map(|row| (row.id.clone(), row)));
+        if whole {
+            return Ok(rows);
+        }
     }
 }
 

@@ -148,9 +148,7 @@ async fn resolve_create(
     notes: &mut Notes,
 ) -> Result<()> {
     let Some(attempt) = &row.attempt else { return Ok(()) };
-    let times = export.sink.times();
     let (at, found) = read_back(cx, lease, export, attempt.armed_at, read).await?;
-    let now = cx.now();
     let found = match found {
         Ok(found) => found,
         Err(next) => {
@@ -167,30 +165,54 @@ async fn resolve_create(
     };
     let mut posts: Vec<&FoundPost> = found.iter().filter(is_ours).collect();
     posts.sort_by(|a, b| (a.created_at, &a.post).cmp(&(b.created_at, &b.post)));
-    if let Some((first, others)) = posts.split_first() {
-        // only what this attempt armed can be there, unless an earlier one was declared "not there": then unknown
-        let content = if row.content.is_none() { attempt.content.clone() } else { None };
-        arm::put(cx, row, |row| {
-            let mut row = arm::ended(row, Some(Op::Create));
-            row.post = Some(first.post.clone());
-            row.content = Some(content.clone().unwrap_or_else(|| due::unknown_content(first.identity.as_deref())));
-            row.posted_at = now;
-            row.extra.extend(others.iter().map(|post| post.post.clone()));
-            row
-        })
-        .await?;
-        notes.again = true;
-        return Ok(());
+    match posts.split_first() {
+        Some((first, others)) => {
+            is_there(cx, row, attempt, first, others).await?;
+            notes.again = true;
+            Ok(())
+        }
+        None => is_missing(cx, export, row, attempt, at, settled_at, notes).await,
     }
-    let lag = millis(times.read_lag);
+}
+
+/// The first post found is the row's, the others are to be deleted.
+async fn is_there(cx: &Cx, row: &Row, attempt: &Attempt, first: &FoundPost, others: &[&FoundPost]) -> Result<()> {
+    // only what this attempt armed can be there, unless an earlier one was declared "not there": then unknown
+    let armed = if row.content.is_none() { attempt.content.clone() } else { None };
+    let content = armed.unwrap_or_else(|| due::unknown_content(first.identity.as_deref()));
+    let now = cx.now();
+    arm::put(cx, row, |row| {
+        let mut row = arm::ended(row, Some(Op::Create));
+        row.post = Some(first.post.clone());
+        row.content = Some(content.clone());
+        row.posted_at = now;
+        row.extra.extend(others.iter().map(|post| post.post.clone()));
+        row
+    })
+    .await?;
+    Ok(())
+}
+
+/// A complete read, made `at`, does not show it.
+async fn is_missing(
+    cx: &Cx,
+    export: &Export,
+    row: &Row,
+    attempt: &Attempt,
+    at: Millis,
+    settled_at: Millis,
+    notes: &mut Notes,
+) -> Result<()> {
+    let lag = millis(export.sink.times().read_lag);
     let gap = if cx.keeps(Rule::ReadsApart) { lag } else { 0 };
-    let first_miss = attempt.misses == 0;
+    let first = attempt.misses == 0;
+    let now = cx.now();
     if at < settled_at {
         let next = settled_at.min(now + lag.max(1_000)).max(now + 1);
         arm::put(cx, row, |row| Row { not_before: next, ..row }).await?;
         notes.at(next);
-    } else if (first_miss && cx.keeps(Rule::ReadTwice)) || (!first_miss && at < attempt.missed_at + gap) {
-        let missed_at = if first_miss { at } else { attempt.missed_at };
+    } else if (first && cx.keeps(Rule::ReadTwice)) || (!first && at < attempt.missed_at + gap) {
+        let missed_at = if first { at } else { attempt.missed_at };
         let next = missed_at + gap + 1;
         arm::put(cx, row, |row| {
             let attempt = row.attempt.clone().map(|attempt| Attempt { misses: 1, missed_at, ..attempt });

@@ -111,7 +111,6 @@ pub(super) async fn release(
         }
         let new = TargetDoc { owner: None, next_at, busy, ..page.doc.clone() };
         if docs::replace(&*cx.store, &*cx.ids, DocKind::Target, &lease.target, &page, new).await?.is_some() {
-            cx.news.tell();
             return Ok(true);
         }
         if !reread(cx, lease).await? {

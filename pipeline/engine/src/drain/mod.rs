@@ -54,6 +54,14 @@ impl Notes {
         self.due.push(time);
         self.busy = true;
     }
+
+    /// At a time to come, or else at once.
+    fn at_or_again(&mut self, cx: &Cx, time: Option<Millis>) {
+        match time {
+            Some(time) if time > cx.now() => self.at(time),
+            _ => self.again = true,
+        }
+    }
 }
 
 /// How a round ended.

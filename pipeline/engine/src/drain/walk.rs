@@ -184,10 +184,7 @@ async fn apply(
                 kinds.push((at, Kind::Arm));
             }
             Step::Stop(when) => {
-                match when {
-                    Some(when) if when > cx.now() => notes.at(when),
-                    _ => notes.again = true,
-                }
+                notes.at_or_again(cx, when);
                 kinds.push((at, Kind::Stop));
             }
         }
