@@ -12,7 +12,7 @@ use jobpipe_core::{Head, HeadCounts, HeadStore, HeadWrite, Stamps, StoreResult};
 impl HeadStore for SqliteStore {
     async fn heads_stamps(&self, ledger: &str, keys: &[String]) -> StoreResult<Vec<Option<Stamps>>> {
         let (ledger, keys) = (ledger.to_owned(), keys.to_vec());
-        self.read(move |conn| keys.iter().map(|key| page::stamps(conn, &ledger, key)).collect()).await
+        self.read(move |conn| page::stamps(conn, &ledger, &keys)).await
     }
 
     async fn heads_put(&self, ledger: &str, writes: Vec<HeadWrite>) -> StoreResult<Vec<bool>> {
@@ -21,7 +21,11 @@ impl HeadStore for SqliteStore {
         }
         let packed = writes.into_iter().map(write::PackedHead::new).collect::<StoreResult<Vec<_>>>()?;
         let ledger = ledger.to_owned();
-        self.write(move |conn| packed.iter().map(|head| write::put(conn, &ledger, head)).collect()).await
+        self.write(move |conn| {
+            let mut put = write::Put::prepare(conn)?;
+            packed.iter().map(|head| put.one(&ledger, head)).collect()
+        })
+        .await
     }
 
     async fn heads(&self, ledger: &str, keys: &[String]) -> StoreResult<Vec<Head>> {

@@ -3,6 +3,7 @@
 use crate::fault::{Fault, unusable};
 use crate::{docs, wal};
 use jobpipe_core::{DocKind, StoreError, StoreResult};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 use std::time::Duration;
@@ -101,6 +102,8 @@ fn prepared(path: &Path, flags: OpenFlags, settings: &str) -> StoreResult<Connec
         let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         conn.busy_timeout(BUSY)?;
         conn.set_prepared_statement_cache_capacity(STATEMENTS);
+        // Else a statement is compiled anew for each value bound to its `LIMIT`. Every plan here is the same for all.
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         conn.execute_batch(SETTINGS)?;
         conn.execute_batch(settings)?;
         Ok(conn)

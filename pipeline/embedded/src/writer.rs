@@ -46,11 +46,18 @@ fn commit(conn: &Connection, path: &Path, group: &mut [Box<dyn Job>], stats: &Co
 
 fn within(conn: &Connection, path: &Path, group: &mut [Box<dyn Job>], stats: &Counters) -> Result<(), Fault> {
     execute(conn, "BEGIN IMMEDIATE")?;
-    for job in group.iter_mut() {
-        request(conn, path, job.as_mut(), stats)?;
+    let size = group.len() as u64;
+    match group {
+        // alone in its transaction, a request that fails takes nobody with it
+        [only] => {
+            if only.run(conn, path).is_err() {
+                stats.refused.fetch_add(1, Relaxed);
+                return if conn.is_autocommit() { Ok(()) } else { execute(conn, "ROLLBACK") };
+            }
+        }
+        group => group.iter_mut().try_for_each(|job| request(conn, path, job.as_mut(), stats))?,
     }
     execute(conn, "COMMIT")?;
-    let size = group.len() as u64;
     stats.writes.fetch_add(size, Relaxed);
     stats.commits.fetch_add(1, Relaxed);
     stats.largest_group.fetch_max(size, Relaxed);

@@ -88,10 +88,14 @@ fn all<T>(
     Ok(found)
 }
 
-pub(crate) fn stamps(conn: &Connection, ledger: &str, key: &str) -> Result<Option<Stamps>, Fault> {
+pub(crate) fn stamps(conn: &Connection, ledger: &str, keys: &[String]) -> Result<Vec<Option<Stamps>>, Fault> {
     let mut statement = conn.prepare_cached(ONE)?;
-    let found = statement.query_row([ledger, key], |row| Ok(stamps_of(row))).optional()?;
-    Ok(found.transpose()?.map(|(_, stamps)| stamps))
+    let mut found = Vec::with_capacity(keys.len());
+    for key in keys {
+        let one = statement.query_row([ledger, key], |row| Ok(stamps_of(row))).optional()?;
+        found.push(one.transpose()?.map(|(_, stamps)| stamps));
+    }
+    Ok(found)
 }
 
 pub(crate) fn by_key(conn: &Connection, ledger: &str, keys: &[String]) -> Result<Vec<Head>, Fault> {

@@ -3,32 +3,33 @@
 use crate::codec::{pack, signed, wanted_number};
 use crate::fault::Fault;
 use jobpipe_core::{HeadWrite, Millis, StoreResult};
-use rusqlite::{Connection, OptionalExtension, ToSql, named_params, params};
+use rusqlite::{CachedStatement, Connection, ToSql, params};
 
 /// The usual write: the version of the record is the one there was, so no column of an index is named and none touched.
-const SAME: &str = "UPDATE head SET version = :version, hash = :hash, seen_gen = :seen_gen, \
-    before_hash = :before_hash, before_wanted = :before_wanted, before_gen = :before_gen, \
-    source_rank = :source_rank, first_gen = :first_gen, missed = :missed, missed_gen = :missed_gen, \
-    held_gen = :held_gen \
-    WHERE ledger = :ledger AND key = :key AND version = :expect AND wanted = :wanted AND changed_gen = :changed_gen \
+const SAME: &str = "UPDATE head SET version = ?3, hash = ?4, seen_gen = ?6, \
+    before_hash = ?8, before_wanted = ?9, before_gen = ?10, \
+    source_rank = ?11, first_gen = ?12, missed = ?13, missed_gen = ?14, \
+    held_gen = ?15 \
+    WHERE ledger = ?1 AND key = ?2 AND version = ?16 AND wanted = ?5 AND changed_gen = ?7 \
     RETURNING n";
-const CHANGED: &str = "UPDATE head SET version = :version, hash = :hash, seen_gen = :seen_gen, \
-    before_hash = :before_hash, before_wanted = :before_wanted, before_gen = :before_gen, \
-    source_rank = :source_rank, first_gen = :first_gen, missed = :missed, missed_gen = :missed_gen, \
-    held_gen = :held_gen, wanted = :wanted, changed_gen = :changed_gen \
-    WHERE ledger = :ledger AND key = :key AND version = :expect \
+const CHANGED: &str = "UPDATE head SET version = ?3, hash = ?4, seen_gen = ?6, \
+    before_hash = ?8, before_wanted = ?9, before_gen = ?10, \
+    source_rank = ?11, first_gen = ?12, missed = ?13, missed_gen = ?14, \
+    held_gen = ?15, wanted = ?5, changed_gen = ?7 \
+    WHERE ledger = ?1 AND key = ?2 AND version = ?16 \
     RETURNING n";
 const INSERT: &str = "INSERT INTO head (ledger, key, version, hash, wanted, seen_gen, changed_gen, before_hash, \
     before_wanted, before_gen, source_rank, first_gen, missed, missed_gen, held_gen) \
-    VALUES (:ledger, :key, :version, :hash, :wanted, :seen_gen, :changed_gen, :before_hash, :before_wanted, \
-    :before_gen, :source_rank, :first_gen, :missed, :missed_gen, :held_gen) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, \
+    ?10, ?11, ?12, ?13, ?14, ?15) \
     ON CONFLICT DO NOTHING RETURNING n";
 const BODY: &str = "INSERT INTO head_body (head, url, fetched_at, body) VALUES (?1, ?2, ?3, ?4) \
     ON CONFLICT (head) DO UPDATE SET url = excluded.url, fetched_at = excluded.fetched_at, body = excluded.body";
+const URL: &str = "INSERT INTO head_url (url, head) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
 
 /// Looked at by the test of plans.
 #[cfg(test)]
-pub(crate) const STATEMENTS: [&str; 4] = [SAME, CHANGED, INSERT, BODY];
+pub(crate) const STATEMENTS: [&str; 5] = [SAME, CHANGED, INSERT, BODY, URL];
 
 /// A write with its body as it is stored.
 pub(crate) struct PackedHead {
@@ -44,59 +45,75 @@ impl PackedHead {
     }
 }
 
-/// One compare-and-set.
-pub(crate) fn put(conn: &Connection, ledger: &str, head: &PackedHead) -> Result<bool, Fault> {
-    let written = match head.write.expect {
-        None => stamp(conn, INSERT, ledger, &head.write, None)?,
-        Some(expect) => {
-            let expect = signed(expect);
-            match stamp(conn, SAME, ledger, &head.write, Some(&expect))? {
-                None => stamp(conn, CHANGED, ledger, &head.write, Some(&expect))?,
+/// The statements of a bulk of writes, compiled once for all of them.
+pub(crate) struct Put<'c> {
+    insert: CachedStatement<'c>,
+    same: CachedStatement<'c>,
+    changed: CachedStatement<'c>,
+    body: CachedStatement<'c>,
+    url: CachedStatement<'c>,
+}
+
+impl<'c> Put<'c> {
+    pub(crate) fn prepare(conn: &'c Connection) -> Result<Self, Fault> {
+        Ok(Self {
+            insert: conn.prepare_cached(INSERT)?,
+            same: conn.prepare_cached(SAME)?,
+            changed: conn.prepare_cached(CHANGED)?,
+            body: conn.prepare_cached(BODY)?,
+            url: conn.prepare_cached(URL)?,
+        })
+    }
+
+    /// One compare-and-set.
+    pub(crate) fn one(&mut self, ledger: &str, head: &PackedHead) -> Result<bool, Fault> {
+        let written = match head.write.expect {
+            None => stamp(&mut self.insert, ledger, &head.write)?,
+            Some(_) => match stamp(&mut self.same, ledger, &head.write)? {
+                None => stamp(&mut self.changed, ledger, &head.write)?,
                 written => written,
-            }
+            },
+        };
+        let Some(n) = written else { return Ok(false) };
+        if let Some((url, fetched_at, body)) = &head.body {
+            self.body.execute(params![n, url, fetched_at, body])?;
         }
-    };
-    let Some(n) = written else { return Ok(false) };
-    if let Some((url, fetched_at, body)) = &head.body {
-        conn.prepare_cached(BODY)?.execute(params![n, url, fetched_at, body])?;
+        for url in &head.write.add_urls {
+            self.url.execute(params![url, n])?;
+        }
+        Ok(true)
     }
-    for url in &head.write.add_urls {
-        conn.prepare_cached("INSERT INTO head_url (url, head) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
-            .execute(params![url, n])?;
-    }
-    Ok(true)
 }
 
 /// Writes the stamps by one of the three statements; the head's number, if it was written.
-fn stamp(
-    conn: &Connection,
-    sql: &str,
-    ledger: &str,
-    write: &HeadWrite,
-    expect: Option<&i64>,
-) -> Result<Option<i64>, Fault> {
+fn stamp(statement: &mut CachedStatement<'_>, ledger: &str, write: &HeadWrite) -> Result<Option<i64>, Fault> {
     let stamps = &write.stamps;
     let before = stamps.before.as_ref();
-    let expect: Option<(&str, &dyn ToSql)> = expect.map(|expect| (":expect", expect as &dyn ToSql));
-    let columns = named_params! {
-        ":ledger": ledger,
-        ":key": write.key,
-        ":version": signed(stamps.version),
-        ":hash": stamps.hash,
-        ":wanted": wanted_number(stamps.wanted),
-        ":seen_gen": signed(stamps.seen_gen),
-        ":changed_gen": signed(stamps.changed_gen),
-        ":before_hash": before.map(|before| &before.hash),
-        ":before_wanted": before.map(|before| wanted_number(before.wanted)),
-        ":before_gen": before.map(|before| signed(before.changed_gen)),
-        ":source_rank": stamps.rank,
-        ":first_gen": signed(stamps.first_gen),
-        ":missed": stamps.missed,
-        ":missed_gen": signed(stamps.missed_gen),
-        ":held_gen": signed(stamps.held_gen),
-    };
-    let all: Vec<(&str, &dyn ToSql)> = columns.iter().copied().chain(expect).collect();
-    Ok(conn.prepare_cached(sql)?.query_row(all.as_slice(), |row| row.get(0)).optional()?)
+    let columns: [&dyn ToSql; 15] = [
+        &ledger,
+        &write.key,
+        &signed(stamps.version),
+        &stamps.hash,
+        &wanted_number(stamps.wanted),
+        &signed(stamps.seen_gen),
+        &signed(stamps.changed_gen),
+        &before.map(|before| &before.hash),
+        &before.map(|before| wanted_number(before.wanted)),
+        &before.map(|before| signed(before.changed_gen)),
+        &stamps.rank,
+        &signed(stamps.first_gen),
+        &stamps.missed,
+        &signed(stamps.missed_gen),
+        &signed(stamps.held_gen),
+    ];
+    for (at, column) in columns.iter().enumerate() {
+        statement.raw_bind_parameter(at + 1, column)?;
+    }
+    if let Some(expect) = write.expect {
+        statement.raw_bind_parameter(columns.len() + 1, signed(expect))?;
+    }
+    let mut rows = statement.raw_query();
+    Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
 }
 
 pub(crate) fn drop_ledger(conn: &Connection, ledger: &str) -> Result<(), Fault> {
