@@ -46,7 +46,7 @@ impl RecordReader for Records {
         }
         self.given += 1;
         let body = serde_json::json!({"n": self.given, "text": "x".repeat(1 << 16)});
-        Ok(vec![FileRecord { change: None, key: self.given.to_string(), body }])
+        Ok(vec![FileRecord::new(None, self.given.to_string(), &body)])
     }
 }
 

@@ -73,7 +73,7 @@ pub enum StageKind {
 pub enum Feed {
     /// Batches, as they come: crawls and transforms.
     Batches,
-    /// One task at the closing: the records of this run, ordered by (key, hash), one a key.
+    /// One task at the closing: the records of this run by key, one a key; those without a key by their text.
     Run,
     /// One task at the closing: all live heads, ordered by key.
     Snapshot,

@@ -109,14 +109,27 @@ pub trait Stage: Send + Sync {
 }
 
 /// One record of a file to write.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileRecord {
     /// `new`, `changed` or `gone` for `write: changes`; `None` else.
     pub change: Option<&'static str>,
     /// The record's key; empty where the import gives none.
     pub key: String,
-    /// The record.
-    pub body: Json,
+    /// The record as compact JSON: most files hold it as it is.
+    pub json: Vec<u8>,
+}
+
+impl FileRecord {
+    /// A record whose body is at hand as a value.
+    #[must_use]
+    pub fn new(change: Option<&'static str>, key: String, body: &Json) -> Self {
+        Self { change, key, json: body.to_string().into_bytes() }
+    }
+
+    /// The record as a value.
+    pub fn body(&self) -> serde_json::Result<Json> {
+        serde_json::from_slice(&self.json)
+    }
 }
 
 /// Records in the order in which a file has them.

@@ -159,6 +159,15 @@ pub trait TaskStore: Send + Sync {
     async fn tasks_renew(&self, claims: &[(TaskId, u64)]) -> StoreResult<()>;
     /// Commits each where (id, fence, running[, renewal]) holds; says which did.
     async fn tasks_commit(&self, commits: Vec<Commit>) -> StoreResult<Vec<bool>>;
+    /// [`TaskStore::tasks_commit`] of commits that leave nothing to relay, and [`TaskStore::tasks_close`] of those that
+    /// were applied; a store that can does both in one write.
+    async fn tasks_finish(&self, commits: Vec<Commit>) -> StoreResult<Vec<bool>> {
+        let ids: Vec<TaskId> = commits.iter().map(|commit| commit.id.clone()).collect();
+        let applied = self.tasks_commit(commits).await?;
+        let done: Vec<TaskId> = ids.into_iter().zip(&applied).filter(|(_, done)| **done).map(|(id, _)| id).collect();
+        self.tasks_close(&done).await?;
+        Ok(applied)
+    }
     /// Lets `open` fall for each that is terminal.
     async fn tasks_close(&self, ids: &[TaskId]) -> StoreResult<()>;
     /// True when some task of (run, stage) is open; one snapshot.

@@ -5,7 +5,7 @@ pub(crate) mod seen;
 pub(crate) mod write;
 
 use crate::SqliteStore;
-use crate::codec::{pack, signed};
+use crate::codec::signed;
 use async_trait::async_trait;
 use jobpipe_core::{Commit, Millis, NewTask, ReadyTask, StoreResult, Task, TaskCount, TaskId, TaskState, TaskStore};
 use page::TaskRow;
@@ -49,17 +49,16 @@ impl TaskStore for SqliteStore {
         if commits.is_empty() {
             return Ok(Vec::new());
         }
-        let mut packed = Vec::with_capacity(commits.len());
-        for commit in commits {
-            let result = pack("result of a task", &commit.result)?;
-            let input = commit.input.as_ref().map(|input| pack("input of a task", input)).transpose()?;
-            packed.push((commit, input, result));
+        let packed = commits.into_iter().map(write::PackedCommit::new).collect::<StoreResult<Vec<_>>>()?;
+        self.write(move |conn| packed.iter().map(|commit| write::commit(conn, commit, false)).collect()).await
+    }
+
+    async fn tasks_finish(&self, commits: Vec<Commit>) -> StoreResult<Vec<bool>> {
+        if commits.is_empty() {
+            return Ok(Vec::new());
         }
-        self.write(move |conn| {
-            let each = packed.iter();
-            each.map(|(commit, input, result)| write::commit(conn, commit, input.as_deref(), result)).collect()
-        })
-        .await
+        let packed = commits.into_iter().map(write::PackedCommit::new).collect::<StoreResult<Vec<_>>>()?;
+        self.write(move |conn| packed.iter().map(|commit| write::commit(conn, commit, true)).collect()).await
     }
 
     async fn tasks_close(&self, ids: &[TaskId]) -> StoreResult<()> {

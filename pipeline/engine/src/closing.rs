@@ -108,6 +108,10 @@ async fn is_complete(cx: &Cx, layout: &Layout, run: &RunDoc, stage: &StagePlan) 
     if cx.keeps(Rule::CloseFrom) && !stage.from.iter().all(|from| run.closed_stages.contains(from)) {
         return Ok(false);
     }
+    // the usual answer, and a cheap one: whether the roots exist matters only once nothing is open
+    if cx.keeps(Rule::CloseOrder) && open().await? {
+        return Ok(false);
+    }
     if stage.from.is_empty() {
         let ids: Vec<String> = match admission::root_tasks(cx, layout, &run.open, &stage.name) {
             Ok(roots) => roots.into_iter().map(|task| task.id).collect(),

@@ -208,7 +208,8 @@ fn stage_error(error: &dyn std::fmt::Display) -> EngineError {
 fn compute(stages: &[Link], gathered: Gathered, facts: &RunFacts) -> std::result::Result<ChainOutcome, TaskError> {
     let mut done = ChainOutcome { stages: Vec::new() };
     let mut next = gathered;
-    for link in stages {
+    let mut links = stages.iter().peekable();
+    while let Some(link) = links.next() {
         let withdrawn_before = match &next {
             Gathered::Records(records) => count(records, Fate::Withdrawn),
             Gathered::Answers(_) => 0,
@@ -223,7 +224,12 @@ fn compute(stages: &[Link], gathered: Gathered, facts: &RunFacts) -> std::result
             retried: 0,
             micros: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
         };
-        let records = if link.stored { outcome.records.clone() } else { std::mem::take(&mut outcome.records) };
+        // what is stored and goes on is needed twice
+        let records = match (link.stored, links.peek()) {
+            (true, None) => Vec::new(),
+            (true, Some(_)) => outcome.records.clone(),
+            (false, _) => std::mem::take(&mut outcome.records),
+        };
         next = Gathered::Records(records);
         done.stages.push(StageDone { stage: link.name.clone(), outcome, counts });
     }

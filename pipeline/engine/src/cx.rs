@@ -6,7 +6,7 @@ use crate::event::{Event, Events};
 use crate::failpoint::{Failpoints, Point};
 use crate::layout::Layout;
 use crate::sabotage::Rule;
-use jobpipe_core::{Broker, Clock, DocKind, Hint, Ids, Millis, Plan, Stages, StateStore, Stop, StoreError};
+use jobpipe_core::{Broker, Clock, DocKind, Hint, Ids, Millis, Plan, RunFacts, Stages, StateStore, Stop, StoreError};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -112,6 +112,25 @@ impl News {
     }
 }
 
+/// What was read once and never changes: definitions by their hash, and what admission decided of each run.
+#[derive(Debug, Default)]
+pub struct Known {
+    layouts: HashMap<String, Arc<Layout>>,
+    runs: HashMap<String, Admitted>,
+}
+
+/// What never changes of a run.
+#[derive(Debug, Clone)]
+pub(crate) struct Admitted {
+    /// The definition.
+    pub layout: Arc<Layout>,
+    /// The facts.
+    pub facts: Arc<RunFacts>,
+}
+
+/// Runs that are remembered; above it all are read anew, as they are needed.
+const MOST_KNOWN: usize = 256;
+
 /// The ports and settings. One a process.
 pub struct Cx {
     /// The truth.
@@ -140,8 +159,8 @@ pub struct Cx {
     pub owner: String,
     /// Woken when there may be something to dispatch, to close or to drain.
     pub news: News,
-    /// Definitions by hash, compiled once a process.
-    pub layouts: Mutex<HashMap<String, Arc<Layout>>>,
+    /// What was read once and never changes.
+    pub layouts: Mutex<Known>,
 }
 
 impl Cx {
@@ -184,14 +203,36 @@ impl Cx {
             message: "it is named by a run but not stored".to_owned(),
         })?;
         let layout = Arc::new(Layout::new(plan.doc));
-        if let Ok(mut layouts) = self.layouts.lock() {
-            layouts.insert(definition.to_owned(), Arc::clone(&layout));
+        if let Ok(mut known) = self.layouts.lock() {
+            known.layouts.insert(definition.to_owned(), Arc::clone(&layout));
         }
         Ok(layout)
     }
 
     fn cached(&self, definition: &str) -> Option<Arc<Layout>> {
-        self.layouts.lock().ok()?.get(definition).cloned()
+        self.layouts.lock().ok()?.layouts.get(definition).cloned()
+    }
+
+    /// What admission decided of a run: read once.
+    pub(crate) async fn admitted(&self, run: &str) -> Result<Admitted> {
+        let known = self.layouts.lock().ok().and_then(|known| known.runs.get(run).cloned());
+        match known {
+            Some(known) => Ok(known),
+            None => self.admitted_by(&self.run(run).await?.doc).await,
+        }
+    }
+
+    /// The same of a run that was read.
+    pub(crate) async fn admitted_by(&self, run: &RunDoc) -> Result<Admitted> {
+        let layout = self.layout(&run.open.definition).await?;
+        let admitted = Admitted { layout, facts: Arc::new(run.open.facts.clone()) };
+        if let Ok(mut known) = self.layouts.lock() {
+            if known.runs.len() >= MOST_KNOWN {
+                known.runs.clear();
+            }
+            known.runs.insert(run.open.facts.run.clone(), admitted.clone());
+        }
+        Ok(admitted)
     }
 
     fn worked_on(&self, queue: &str) -> String {

@@ -1,17 +1,18 @@
 //! One claim: run the chain, store its output, commit, relay.
 
 use crate::compute::{Computed, Job, Link};
-use crate::cx::Cx;
-use crate::docs::{RunDoc, RunState};
+use crate::cx::{Admitted, Cx};
+use crate::docs::RunState;
 use crate::error::Result;
 use crate::event::Event;
 use crate::failpoint::Point;
 use crate::layout::Layout;
+use crate::relay::Stored;
 use crate::sabotage::Rule;
 use crate::settle::{self, Moment, Settled};
 use crate::{batch, files, relay};
 use jobpipe_core::{
-    Commit, ErrorClass, Gathered, Output, RunFacts, StageCx, StageInput, StageKind, Task, TaskError, TaskInput,
+    Commit, ErrorClass, Gathered, Output, Record, RunFacts, StageCx, StageInput, StageKind, Task, TaskError, TaskInput,
     TaskState,
 };
 use std::sync::Arc;
@@ -19,27 +20,25 @@ use std::sync::Arc;
 /// Executes a claimed task to its commit and relays it. What happens to the claim is in the store when this ends.
 pub(crate) async fn execute(cx: &Cx, task: &Task) -> Result<()> {
     cx.at(Point::TaskClaimed)?;
-    let run = cx.run(&task.task.run).await?;
-    // a run closes when nothing of it is open: the lease was lost meanwhile
-    if run.doc.state == RunState::Closed {
+    // a run closes when nothing of it is open: the lease was lost meanwhile. The only engine there is loses none
+    if cx.settings.lease_ttl.is_some() && cx.run(&task.task.run).await?.doc.state == RunState::Closed {
         return Ok(());
     }
-    let layout = cx.layout(&run.doc.open.definition).await?;
-    let facts = Arc::new(run.doc.open.facts.clone());
-    let mut settled = work(cx, &layout, &run.doc, &facts, task).await?;
+    let Admitted { layout, facts } = cx.admitted(&task.task.run).await?;
+    let mut settled = work(cx, &layout, &facts, task).await?;
     if !cx.keeps(Rule::RetryFence) && !settled.retries.is_empty() {
         store(cx, task, settled.records).await?;
-        settled = work(cx, &layout, &run.doc, &facts, task).await?;
+        settled = work(cx, &layout, &facts, task).await?;
     }
     if !cx.keeps(Rule::SeenAfterCommit) {
         for follow in &settled.result.follow {
             relay::claim_requests(cx, &layout, &task.task, follow).await?;
         }
     }
-    commit(cx, task, settled).await
+    commit(cx, &layout, task, settled).await
 }
 
-async fn work(cx: &Cx, layout: &Arc<Layout>, run: &RunDoc, facts: &Arc<RunFacts>, task: &Task) -> Result<Settled> {
+async fn work(cx: &Cx, layout: &Arc<Layout>, facts: &Arc<RunFacts>, task: &Task) -> Result<Settled> {
     if task.task.crashes > 0
         && let Some(halves) = settle::halve(task)
     {
@@ -47,7 +46,7 @@ async fn work(cx: &Cx, layout: &Arc<Layout>, run: &RunDoc, facts: &Arc<RunFacts>
     }
     let stage = layout.plan.stage(&task.task.stage);
     if stage.is_some_and(|stage| stage.kind == StageKind::Export) {
-        return files::write(cx, layout, run, facts, task).await;
+        return files::write(cx, layout, facts, task).await;
     }
     let moment = || Moment { now: cx.now(), fraction: cx.ids.fraction() };
     let chain = match compile(cx, layout, &task.task.stage) {
@@ -93,12 +92,8 @@ async fn gather(
     first.code.gather(input, &stage_cx).await
 }
 
-async fn load(cx: &Cx, id: &str) -> Result<Vec<jobpipe_core::Record>> {
-    let bytes = cx.store.batch(id).await?.ok_or_else(|| jobpipe_core::StoreError::Corrupt {
-        what: format!("batch {id}"),
-        message: "a commit names it, but it is not stored".to_owned(),
-    })?;
-    batch::decode(id, &bytes)
+async fn load(cx: &Cx, id: &str) -> Result<Vec<Record>> {
+    batch::read(&*cx.store, id).await
 }
 
 /// What the death of a child process counts: it had this input and nothing else, so it proves more than the death of
@@ -129,15 +124,16 @@ fn crashed(cx: &Cx, layout: &Layout, task: &Task, how: &str) -> Settled {
 }
 
 /// Stores the output, commits, and relays when the commit is this one's.
-async fn commit(cx: &Cx, task: &Task, settled: Settled) -> Result<()> {
+async fn commit(cx: &Cx, layout: &Layout, task: &Task, settled: Settled) -> Result<()> {
     let mut result = settled.result;
     // the commit replaces those of earlier attempts, which counted nothing but what they put back
     for (stage, counts) in task.result.iter().flat_map(|earlier| &earlier.counts) {
         result.counts.entry(stage.clone()).or_default().retried += counts.retried;
     }
+    let mut stored = Stored::new();
     if !settled.records.is_empty() {
         cx.at(Point::TaskOutput)?;
-        result.outputs = store(cx, task, settled.records).await?;
+        (result.outputs, stored) = store(cx, task, settled.records).await?;
     }
     let crashed = settled.state == TaskState::Ready && settled.input.is_none();
     let clean = if cx.keeps(Rule::CrashReset) { 0 } else { task.task.crashes };
@@ -155,7 +151,8 @@ async fn commit(cx: &Cx, task: &Task, settled: Settled) -> Result<()> {
     };
     tell_retries(cx, task, &settled.retries);
     cx.at(Point::TaskCommit)?;
-    if !put(cx, &commit).await? {
+    let idle = commit.state.is_terminal() && relay::is_idle(layout, &commit.result);
+    if !put(cx, &commit, idle).await? {
         tracing::debug!(task = %task.task.id, fence = task.fence, "another attempt committed");
         return Ok(());
     }
@@ -164,15 +161,22 @@ async fn commit(cx: &Cx, task: &Task, settled: Settled) -> Result<()> {
         cx.news.tell();
         return Ok(());
     }
-    relay::relay_result(cx, &task.task, &commit.result).await
+    if idle {
+        relay::tell(cx, &task.task, &commit.result, 0);
+        cx.news.tell();
+        return Ok(());
+    }
+    relay::relay_result(cx, &task.task, &commit.result, &stored).await
 }
 
-/// Commits; when the answer is lost, reads back whose nonce is there.
-async fn put(cx: &Cx, commit: &Commit) -> Result<bool> {
+/// Commits, and closes the task where nothing is left to relay; when the answer is lost, reads back whose nonce is there.
+async fn put(cx: &Cx, commit: &Commit, idle: bool) -> Result<bool> {
     const TRIES: usize = 5;
     let mut last = None;
     for _ in 0..TRIES {
-        match cx.store.tasks_commit(vec![commit.clone()]).await {
+        let commits = vec![commit.clone()];
+        let applied = if idle { cx.store.tasks_finish(commits).await } else { cx.store.tasks_commit(commits).await };
+        match applied {
             Ok(applied) if applied.first() == Some(&true) => return Ok(true),
             Ok(_) if !cx.keeps(Rule::CommitNonce) => return Ok(true),
             Ok(_) => {
@@ -186,20 +190,26 @@ async fn put(cx: &Cx, commit: &Commit) -> Result<bool> {
     last.map_or(Ok(false), |error| Err(error.into()))
 }
 
-async fn store(cx: &Cx, task: &Task, records: Vec<(String, Vec<jobpipe_core::Record>)>) -> Result<Vec<Output>> {
-    let mut outputs = Vec::new();
-    let mut batches = Vec::new();
+/// Stores records as batches; gives what names them, and the records by batch.
+async fn store(cx: &Cx, task: &Task, records: Vec<(String, Vec<Record>)>) -> Result<(Vec<Output>, Stored)> {
+    let (mut outputs, mut batches, mut stored) = (Vec::new(), Vec::new(), Stored::new());
     let fence = if cx.keeps(Rule::BatchFence) { task.fence } else { 0 };
-    for (stage, records) in records {
-        for (bytes, live) in batch::encode(&records, cx.settings.batch_records, cx.settings.batch_bytes)? {
+    for (stage, mut records) in records {
+        for encoded in batch::encode(&records, cx.settings.batch_records, cx.settings.batch_bytes)? {
             let ordinal = batches.len();
             let id = format!("{}/{}/{fence}/{ordinal}", task.task.run, task.task.id);
-            outputs.push(Output { stage: stage.clone(), batch: id.clone(), records: live });
-            batches.push((id, bytes));
+            outputs.push(Output { stage: stage.clone(), batch: id.clone(), records: encoded.live });
+            let rest = records.split_off(encoded.records);
+            stored.insert(id.clone(), std::mem::replace(&mut records, rest));
+            batches.push((id, encoded.bytes));
         }
     }
     cx.store.batches_put(batches).await?;
-    Ok(outputs)
+    // without the rule another attempt's batch may be the one that is there
+    if !cx.keeps(Rule::BatchFence) {
+        stored.clear();
+    }
+    Ok((outputs, stored))
 }
 
 fn tell_retries(cx: &Cx, task: &Task, retries: &[(jobpipe_core::Request, TaskError, u64)]) {

@@ -2,7 +2,7 @@
 
 use crate::batch;
 use crate::cx::Cx;
-use crate::docs::{self, RunDoc};
+use crate::docs;
 use crate::error::{EngineError, Result};
 use crate::event::Event;
 use crate::failpoint::Point;
@@ -21,19 +21,13 @@ use std::sync::Arc;
 const CHUNK: usize = 500;
 
 /// Writes the file of an export, and notes in the run where it lies.
-pub(crate) async fn write(
-    cx: &Cx,
-    layout: &Layout,
-    run: &RunDoc,
-    facts: &Arc<RunFacts>,
-    task: &Task,
-) -> Result<Settled> {
+pub(crate) async fn write(cx: &Cx, layout: &Layout, facts: &Arc<RunFacts>, task: &Task) -> Result<Settled> {
     let stage = layout.plan.stage(&task.task.stage).ok_or_else(|| EngineError::Refused {
         code: "JP521",
         message: format!("the definition of run {} has no stage `{}`", facts.run, task.task.stage),
     })?;
     let export = cx.stages.file(&layout.plan, &stage.name).map_err(EngineError::Stage)?;
-    let mut reader = reader(cx, layout, run, stage).await?;
+    let mut reader = reader(cx, layout, facts, stage).await?;
     let stage_cx = StageCx { facts: Arc::clone(facts), clock: Arc::clone(&cx.clock), stop: Arc::clone(&cx.stop) };
     cx.at(Point::FileWrite)?;
     let written = export.write(reader.as_mut(), &stage_cx).await.map_err(EngineError::Stage)?;
@@ -61,14 +55,14 @@ async fn note(cx: &Cx, id: &str, stage: &str, written: &Written) -> Result<()> {
     }
 }
 
-async fn reader(cx: &Cx, layout: &Layout, run: &RunDoc, stage: &StagePlan) -> Result<Box<dyn RecordReader>> {
+async fn reader(cx: &Cx, layout: &Layout, facts: &RunFacts, stage: &StagePlan) -> Result<Box<dyn RecordReader>> {
     let ledger = layout.ledger_of(stage);
-    let seq = run.open.facts.seq;
+    let seq = facts.seq;
     let store = Arc::clone(&cx.store);
     Ok(match stage.feed {
         Feed::Snapshot => Box::new(Snapshot { store, ledger, after: String::new() }),
         Feed::Changes => Box::new(Changes { store, ledger, seq, after: String::new() }),
-        Feed::Run | Feed::Batches | Feed::Heads => Box::new(sorted(cx, layout, &run.open.facts.run, &ledger).await?),
+        Feed::Run | Feed::Batches | Feed::Heads => Box::new(sorted(cx, layout, &facts.run, &ledger).await?),
     })
 }
 
@@ -101,22 +95,16 @@ async fn push_batch(
         return Ok(());
     };
     let place = u32::try_from(place).unwrap_or(u32::MAX);
-    let bytes = cx.store.batch(&output.batch).await?.ok_or_else(|| StoreError::Corrupt {
-        what: format!("batch {}", output.batch),
-        message: "a commit names it, but it is not stored".to_owned(),
-    })?;
-    for record in batch::decode(&output.batch, &bytes)? {
-        let hash = match record.fate {
-            Fate::Live => record.hash(),
-            Fate::Withdrawn => String::new(),
+    let lines = batch::lines(&*cx.store, &output.batch).await?;
+    for part in batch::parts(&output.batch, &lines) {
+        let (known, body) = part?;
+        let body = match known.fate {
+            Fate::Live => body.to_vec(),
+            Fate::Withdrawn => Vec::new(),
             Fate::Held => continue,
         };
-        let body = serde_json::to_vec(&record.body).map_err(|error| StoreError::Corrupt {
-            what: format!("record {}", record.key),
-            message: error.to_string(),
-        })?;
-        let rank = place.saturating_mul(1 << 16).saturating_add(record.origin.rank);
-        sorter.push(Sortable { key: record.key, rank, hash, body })?;
+        let rank = place.saturating_mul(1 << 16).saturating_add(known.origin.rank);
+        sorter.push(Sortable { key: known.key.into_owned(), rank, body })?;
     }
     Ok(())
 }
@@ -137,14 +125,9 @@ impl RecordReader for RunRecords {
                 continue;
             }
             self.last_key = Some(record.key.clone());
-            if record.hash.is_empty() {
-                continue;
+            if !record.body.is_empty() {
+                chunk.push(FileRecord { change: None, key: record.key, json: record.body });
             }
-            let body = serde_json::from_slice(&record.body).map_err(|error| StoreError::Corrupt {
-                what: format!("record {}", record.key),
-                message: error.to_string(),
-            })?;
-            chunk.push(FileRecord { change: None, key: record.key, body });
         }
         Ok(chunk)
     }
@@ -164,7 +147,7 @@ impl RecordReader for Snapshot {
         if let Some(last) = heads.last() {
             self.after.clone_from(&last.key);
         }
-        Ok(heads.into_iter().map(|head| FileRecord { change: None, key: head.key, body: head.body }).collect())
+        Ok(heads.into_iter().map(|head| FileRecord::new(None, head.key, &head.body)).collect())
     }
 }
 
@@ -206,5 +189,5 @@ fn changed(head: Head) -> Option<FileRecord> {
         (true, Wanted::Gone | Wanted::Withdrawn) => "gone",
         (false, _) | (_, Wanted::Stub) => return None,
     };
-    Some(FileRecord { change: Some(change), key: head.key, body: head.body })
+    Some(FileRecord::new(Some(change), head.key, &head.body))
 }

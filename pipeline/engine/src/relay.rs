@@ -1,6 +1,6 @@
 //! What a commit still has to do. Every step may be repeated by anyone, with the same result; `open` falls last but one.
 
-use crate::cx::Cx;
+use crate::cx::{Admitted, Cx};
 use crate::docs::{self, Read, RunDoc, RunState};
 use crate::error::Result;
 use crate::event::Event;
@@ -10,24 +10,27 @@ use crate::layout::Layout;
 use crate::sabotage::Rule;
 use crate::{batch, docs::ImportDoc};
 use jobpipe_core::{
-    DocKind, Follow, Hint, NewTask, Reason, Request, StageKind, StoreError, Task, TaskInput, TaskResult,
+    DocKind, Follow, Hint, NewTask, Output, Reason, Record, Request, StageKind, Task, TaskInput, TaskResult,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Repeats the relay of a terminal task whose `open` is still true.
 pub(crate) async fn relay(cx: &Cx, task: &Task) -> Result<()> {
     let empty = TaskResult::default();
-    relay_result(cx, &task.task, task.result.as_ref().unwrap_or(&empty)).await
+    relay_result(cx, &task.task, task.result.as_ref().unwrap_or(&empty), &Stored::new()).await
 }
 
+/// Records of batches that were stored a moment ago, by the batch's id: they need not be read again.
+pub(crate) type Stored = BTreeMap<String, Vec<Record>>;
+
 /// The relay of a committed task.
-pub(crate) async fn relay_result(cx: &Cx, task: &NewTask, result: &TaskResult) -> Result<()> {
+pub(crate) async fn relay_result(cx: &Cx, task: &NewTask, result: &TaskResult, stored: &Stored) -> Result<()> {
     let run = cx.run(&task.run).await?;
     // a run closes when nothing of it is open: another has relayed this one, and what it needs may be cleared
     if run.doc.state == RunState::Closed {
         return Ok(());
     }
-    let layout = cx.layout(&run.doc.open.definition).await?;
+    let Admitted { layout, facts } = cx.admitted_by(&run.doc).await?;
     let mut children = Vec::new();
     for child in &result.children {
         match &child.input {
@@ -50,9 +53,9 @@ pub(crate) async fn relay_result(cx: &Cx, task: &NewTask, result: &TaskResult) -
         cx.store.tasks_insert(children.clone()).await?;
     }
     close_early(cx, task, Rule::OpenAfterHeads).await?;
-    write_heads(cx, &layout, &run.doc, result).await?;
+    write_heads(cx, &layout, facts.seq, result, stored).await?;
     let mut reasons = reasons(cx, &layout, result);
-    if !hold(cx, &layout, run.doc.open.facts.seq, &result.held).await? {
+    if !hold(cx, &layout, facts.seq, &result.held).await? {
         reasons.push(unknown_page(task));
     }
     if !result.dead.is_empty() {
@@ -124,7 +127,7 @@ pub(crate) async fn claim_requests(cx: &Cx, layout: &Layout, task: &NewTask, fol
 }
 
 /// Tasks for the stages that take this output as a stored batch.
-fn stored_edges(layout: &Layout, task: &NewTask, output: &jobpipe_core::Output) -> Vec<NewTask> {
+fn stored_edges(layout: &Layout, task: &NewTask, output: &Output) -> Vec<NewTask> {
     let Some(stage) = layout.plan.stage(&output.stage) else { return Vec::new() };
     layout
         .stored_children(stage)
@@ -133,23 +136,30 @@ fn stored_edges(layout: &Layout, task: &NewTask, output: &jobpipe_core::Output) 
         .collect()
 }
 
-async fn write_heads(cx: &Cx, layout: &Layout, run: &RunDoc, result: &TaskResult) -> Result<()> {
+async fn write_heads(cx: &Cx, layout: &Layout, seq: u64, result: &TaskResult, stored: &Stored) -> Result<()> {
+    let feeds = |output: &Output| layout.ledgers_fed_by(&output.stage).next().is_some();
+    if !result.outputs.iter().any(feeds) {
+        return Ok(());
+    }
     let import: Option<Read<ImportDoc>> = docs::read(&*cx.store, DocKind::Import, &layout.plan.name).await?;
     let cancelled = import.map(|import| import.doc.cancelled).unwrap_or_default();
-    let writer = Writer { seq: run.open.facts.seq, cancelled: &cancelled, sabotage: cx.sabotage };
+    let writer = Writer { seq, cancelled: &cancelled, sabotage: cx.sabotage };
     for output in &result.outputs {
         let ledgers: Vec<_> = layout.ledgers_fed_by(&output.stage).collect();
         if ledgers.is_empty() {
             continue;
         }
-        let bytes = cx.store.batch(&output.batch).await?.ok_or_else(|| StoreError::Corrupt {
-            what: format!("batch {}", output.batch),
-            message: "a commit names it, but it is not stored".to_owned(),
-        })?;
-        let records = batch::decode(&output.batch, &bytes)?;
+        let read;
+        let records = match stored.get(&output.batch) {
+            Some(records) => records,
+            None => {
+                read = batch::read(&*cx.store, &output.batch).await?;
+                &read
+            }
+        };
         for (ledger, rank) in ledgers {
             cx.at(Point::RelayHeads)?;
-            heads::write(cx, &ledger.id, rank, &records, writer).await?;
+            heads::write(cx, &ledger.id, rank, records, writer).await?;
         }
     }
     Ok(())
@@ -204,7 +214,22 @@ async fn write_reasons(cx: &Cx, id: &str, mut run: Read<RunDoc>, reasons: &[Reas
     }
 }
 
-fn tell(cx: &Cx, task: &NewTask, result: &TaskResult, children: usize) {
+/// True when a commit with this result leaves nothing to relay: no task, no head, no letter, no reason.
+pub(crate) fn is_idle(layout: &Layout, result: &TaskResult) -> bool {
+    let leads_on = |output: &Output| {
+        let stored = layout.plan.stage(&output.stage).is_some_and(|stage| !layout.stored_children(stage).is_empty());
+        stored || layout.ledgers_fed_by(&output.stage).next().is_some()
+    };
+    result.children.is_empty()
+        && result.follow.is_empty()
+        && result.dead.is_empty()
+        && result.held.is_empty()
+        && result.reasons.is_empty()
+        && !result.outputs.iter().any(leads_on)
+}
+
+/// Tells of a task that was committed and relayed.
+pub(crate) fn tell(cx: &Cx, task: &NewTask, result: &TaskResult, children: usize) {
     for letter in &result.dead {
         cx.emit(Event::Dead {
             run: task.run.clone(),

@@ -1,27 +1,53 @@
 //! Sorting more records than fit in memory: sorted runs on disk, merged.
 
-use jobpipe_core::StoreError;
-use std::cmp::Reverse;
+use jobpipe_core::{StoreError, json};
+use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::io::{BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-/// One record to sort: by key, then rank, then hash.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// One record to sort: by key, then rank, then as heads choose among equals; those without a key by their text.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sortable {
     /// The record's key.
     pub key: String,
     /// The source's rank.
     pub rank: u32,
-    /// The content's fingerprint; empty for one that is withdrawn.
-    pub hash: String,
-    /// The record as JSON.
+    /// The record as JSON; empty for one that is withdrawn.
     pub body: Vec<u8>,
+}
+
+impl Ord for Sortable {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let by_key = self.key.cmp(&other.key).then(self.rank.cmp(&other.rank));
+        by_key.then_with(|| {
+            if self.key.is_empty() || self.body == other.body {
+                self.body.cmp(&other.body)
+            } else {
+                // two of one key are rare, so their fingerprints are made only here
+                print(&self.body).cmp(&print(&other.body)).then_with(|| self.body.cmp(&other.body))
+            }
+        })
+    }
+}
+
+impl PartialOrd for Sortable {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// The content's fingerprint; empty for one that is withdrawn.
+fn print(body: &[u8]) -> String {
+    if body.is_empty() {
+        return String::new();
+    }
+    serde_json::from_slice(body).map_or_else(|_| String::new(), |body| json::hash_hex(&body))
 }
 
 impl Sortable {
     fn weight(&self) -> usize {
-        self.key.len() + self.hash.len() + self.body.len() + 96
+        self.key.len() + self.body.len() + 96
     }
 }
 
@@ -123,7 +149,7 @@ fn no_space(folder: &Path, error: &std::io::Error) -> StoreError {
 
 fn put(out: &mut impl Write, record: &Sortable) -> std::io::Result<()> {
     out.write_all(&record.rank.to_le_bytes())?;
-    for part in [record.key.as_bytes(), record.hash.as_bytes(), &record.body] {
+    for part in [record.key.as_bytes(), &record.body] {
         let length = u32::try_from(part.len()).map_err(std::io::Error::other)?;
         out.write_all(&length.to_le_bytes())?;
         out.write_all(part)?;
@@ -148,8 +174,7 @@ fn get(run: &mut impl Read) -> std::io::Result<Option<Sortable>> {
         Ok(bytes)
     };
     let key = String::from_utf8(part()?).map_err(std::io::Error::other)?;
-    let hash = String::from_utf8(part()?).map_err(std::io::Error::other)?;
-    Ok(Some(Sortable { key, rank: u32::from_le_bytes(rank), hash, body: part()? }))
+    Ok(Some(Sortable { key, rank: u32::from_le_bytes(rank), body: part()? }))
 }
 
 #[cfg(test)]
@@ -165,10 +190,9 @@ mod tests {
             for n in 0_u64..500 {
                 let mixed = n.wrapping_mul(6_364_136_223_846_793_005) >> 40;
                 let record = Sortable {
-                    key: format!("k{}", mixed % 97),
+                    key: if mixed % 5 == 0 { String::new() } else { format!("k{}", mixed % 97) },
                     rank: u32::try_from(mixed % 3).unwrap(),
-                    hash: format!("h{mixed}"),
-                    body: vec![b'x'; usize::try_from(mixed % 50).unwrap()],
+                    body: format!("{{\"n\":{mixed}}}").into_bytes(),
                 };
                 all.push(record.clone());
                 sorter.push(record).unwrap();

@@ -139,11 +139,9 @@ async fn one(cx: Arc<Cx>, gate: Arc<Gate>, task: Task) -> Result<()> {
 }
 
 async fn stage_limit(cx: &Cx, gate: &Gate, task: &Task) -> Result<Option<Arc<Semaphore>>> {
-    let run = cx.run(&task.task.run).await?;
-    let definition = &run.doc.open.definition;
-    let layout = cx.layout(definition).await?;
+    let layout = cx.admitted(&task.task.run).await?.layout;
     let Some(limit) = layout.plan.stage(&task.task.stage).and_then(|stage| stage.concurrency) else { return Ok(None) };
-    let key = (definition.clone(), task.task.stage.clone());
+    let key = (layout.hash.clone(), task.task.stage.clone());
     let mut stages = gate.stages.lock().await;
     let semaphore =
         stages.entry(key).or_insert_with(|| Arc::new(Semaphore::new(usize::try_from(limit.max(1)).unwrap_or(1))));

@@ -177,7 +177,7 @@ impl<'a> Lines<'a> {
         }
         let mut lines = Vec::new();
         for record in &records {
-            lines.extend(export.line(record)?);
+            export.line(&mut lines, record)?;
         }
         self.count += records.len() as u64;
         self.bytes += lines.len() as u64;
@@ -186,8 +186,8 @@ impl<'a> Lines<'a> {
 }
 
 impl JsonlExport {
-    fn line(&self, record: &FileRecord) -> Result<Vec<u8>, TaskError> {
-        line(record, &self.fields).map_err(|error| {
+    fn line(&self, lines: &mut Vec<u8>, record: &FileRecord) -> Result<(), TaskError> {
+        line(lines, record, &self.fields).map_err(|error| {
             self.error(
                 ErrorClass::Permanent,
                 code::WRITE,

@@ -8,32 +8,35 @@ const CHANGE: &str = "change";
 /// The field of the record's key.
 const KEY: &str = "key";
 
-/// The line of a record, with its line break. With `fields` just these, in this order, null where the record has none;
-/// else the record as it is, with `change` and `key` before it where changes are written.
-pub(super) fn line(record: &FileRecord, fields: &[String]) -> Result<Vec<u8>, serde_json::Error> {
-    let mut bytes = match (fields, record.change) {
-        ([], None) => serde_json::to_vec(&record.body)?,
-        ([], Some(_)) => serde_json::to_vec(&with_change(record))?,
+/// Appends the line of a record, with its line break. With `fields` just these, in this order, null where the record has
+/// none; else the record as it is, with `change` and `key` before it where changes are written.
+pub(super) fn line(out: &mut Vec<u8>, record: &FileRecord, fields: &[String]) -> Result<(), serde_json::Error> {
+    match (fields, record.change) {
+        ([], None) => out.extend_from_slice(&record.json),
+        ([], Some(_)) => serde_json::to_writer(&mut *out, &with_change(record, record.body()?))?,
         (fields, _) => {
-            let pick = |name: &String| (name.clone(), field(record, name));
-            serde_json::to_vec(&fields.iter().map(pick).collect::<Map<String, Json>>())?
+            let body = record.body()?;
+            let pick = |name: &String| (name.clone(), field(record, &body, name));
+            serde_json::to_writer(&mut *out, &fields.iter().map(pick).collect::<Map<String, Json>>())?;
         }
-    };
-    bytes.push(b'\n');
-    Ok(bytes)
+    }
+    out.push(b'\n');
+    Ok(())
 }
 
-fn with_change(record: &FileRecord) -> Map<String, Json> {
+fn with_change(record: &FileRecord, body: Json) -> Map<String, Json> {
     let mut all: Map<String, Json> =
-        [CHANGE, KEY].map(|name| (name.to_owned(), field(record, name))).into_iter().collect();
-    for (name, value) in record.body.as_object().into_iter().flatten() {
-        all.entry(name.as_str()).or_insert_with(|| value.clone());
+        [CHANGE, KEY].map(|name| (name.to_owned(), field(record, &body, name))).into_iter().collect();
+    if let Json::Object(fields) = body {
+        for (name, value) in fields {
+            all.entry(name).or_insert(value);
+        }
     }
     all
 }
 
-fn field(record: &FileRecord, name: &str) -> Json {
-    let own = || record.body.get(name).cloned().unwrap_or(Json::Null);
+fn field(record: &FileRecord, body: &Json, name: &str) -> Json {
+    let own = || body.get(name).cloned().unwrap_or(Json::Null);
     match (name, record.change) {
         (CHANGE, Some(change)) => change.into(),
         (KEY, _) if !record.key.is_empty() => record.key.clone().into(),
@@ -47,9 +50,11 @@ mod tests {
     use serde_json::json;
 
     fn text(change: Option<&'static str>, body: Json, fields: &[&str]) -> String {
-        let record = FileRecord { change, key: "k1".into(), body };
+        let record = FileRecord::new(change, "k1".into(), &body);
         let fields: Vec<String> = fields.iter().map(|name| (*name).to_owned()).collect();
-        String::from_utf8(line(&record, &fields).unwrap()).unwrap()
+        let mut out = Vec::new();
+        line(&mut out, &record, &fields).unwrap();
+        String::from_utf8(out).unwrap()
     }
 
     #[test]

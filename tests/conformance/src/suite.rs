@@ -34,7 +34,7 @@ macro_rules! store_suite {
                 pages_by_prefix, loses_no_update_under_eight_writers;
             tasks:
                 starts_ready_and_open, inserts_if_absent, gives_them_in_the_order_asked, keeps_inherited_crashes,
-                closes_only_what_is_terminal, is_open_until_the_last_is_closed, cancels_what_is_ready,
+                closes_only_what_is_terminal, finishes_in_one_write, is_open_until_the_last_is_closed, cancels_what_is_ready,
                 keeps_every_field_of_a_result;
             claims:
                 takes_what_is_ready_and_due, takes_each_task_once_under_eight_claimers, raises_the_fence,

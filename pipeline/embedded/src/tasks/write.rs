@@ -10,7 +10,7 @@ const INSERT: &str = "INSERT INTO task (id, run, stage, queue, limit_key, state,
     not_before, nonce) VALUES (?1, ?2, ?3, ?4, ?5, 0, 1, 0, '', 0, ?6, ?7, 0) ON CONFLICT (id) DO NOTHING";
 const CLAIM: &str = "UPDATE task SET state = 1, fence = fence + 1, owner = ?2, renewal = 0 \
     WHERE id = ?1 AND state = 0 AND not_before <= ?3";
-const COMMIT: &str = "UPDATE task SET state = ?4, not_before = ?5, crashes = ?6, nonce = ?7 \
+const COMMIT: &str = "UPDATE task SET state = ?4, not_before = ?5, crashes = ?6, nonce = ?7, open = open AND NOT ?8 \
     WHERE id = ?1 AND state = 1 AND fence = ?2 AND (?3 IS NULL OR renewal = ?3) RETURNING n";
 
 /// In this order, so that both of the first two find the same tasks.
@@ -74,7 +74,25 @@ pub(crate) fn renew(conn: &Connection, id: &str, fence: i64) -> Result<(), Fault
     Ok(())
 }
 
-pub(crate) fn commit(conn: &Connection, commit: &Commit, input: Option<&[u8]>, result: &[u8]) -> Result<bool, Fault> {
+/// A commit with its input and result as they are stored.
+pub(crate) struct PackedCommit {
+    commit: Commit,
+    input: Option<Vec<u8>>,
+    result: Vec<u8>,
+}
+
+impl PackedCommit {
+    pub(crate) fn new(commit: Commit) -> StoreResult<Self> {
+        let result = pack("result of a task", &commit.result)?;
+        let input = commit.input.as_ref().map(|input| pack("input of a task", input)).transpose()?;
+        Ok(Self { commit, input, result })
+    }
+}
+
+/// Commits; `closes` = a terminal task is closed with it.
+pub(crate) fn commit(conn: &Connection, packed: &PackedCommit, closes: bool) -> Result<bool, Fault> {
+    let PackedCommit { commit, input, result } = packed;
+    let closes = closes && commit.state.is_terminal();
     let n: Option<i64> = conn
         .prepare_cached(COMMIT)?
         .query_row(
@@ -85,7 +103,8 @@ pub(crate) fn commit(conn: &Connection, commit: &Commit, input: Option<&[u8]>, r
                 state_number(commit.state),
                 commit.not_before,
                 commit.crashes,
-                signed(commit.nonce)
+                signed(commit.nonce),
+                closes
             ],
             |row| row.get(0),
         )

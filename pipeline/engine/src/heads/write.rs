@@ -21,6 +21,8 @@ struct Wish<'a> {
 pub(crate) async fn write(cx: &Cx, ledger: &str, rank: u32, records: &[Record], writer: Writer<'_>) -> Result<()> {
     let mut wishes: BTreeMap<&str, Wish<'_>> = BTreeMap::new();
     let mut held: BTreeSet<String> = BTreeSet::new();
+    // records of one page have one URL
+    let mut last: (&str, String) = ("", String::new());
     for record in records {
         if record.fate == Fate::Held {
             if cx.keeps(Rule::HoldDead) {
@@ -30,7 +32,10 @@ pub(crate) async fn write(cx: &Cx, ledger: &str, rank: u32, records: &[Record], 
         }
         let hash = if record.fate == Fate::Live { record.hash() } else { String::new() };
         let sighting = Sighting { rank: rank.saturating_mul(1 << 16).saturating_add(record.origin.rank), hash };
-        let url = url_print(&record.origin.url);
+        if last.0 != record.origin.url || last.1.is_empty() {
+            last = (&record.origin.url, url_print(&record.origin.url));
+        }
+        let url = last.1.clone();
         match wishes.get_mut(record.key.as_str()) {
             None => {
                 wishes.insert(&record.key, Wish { record, sighting, urls: BTreeSet::from([url]) });

@@ -84,6 +84,6 @@ async fn a_relay_that_comes_after_the_end_of_its_run_leaves_nothing() {
         children: vec![child],
         ..TaskResult::default()
     };
-    relay_result(&cx, &task, &result).await.unwrap();
+    relay_result(&cx, &task, &result, &Stored::new()).await.unwrap();
     assert_eq!(store.tasks_of("acme@1", None, "", 10).await.unwrap(), []);
 }

@@ -58,8 +58,7 @@ impl RecordReader for Batches {
 }
 
 fn batches(count: usize, each: usize) -> Batches {
-    let record =
-        |n: usize| FileRecord { change: None, key: format!("k{n}"), body: json!({"n": n, "title": "Pflege \"x\"\n"}) };
+    let record = |n: usize| FileRecord::new(None, format!("k{n}"), &json!({"n": n, "title": "Pflege \"x\"\n"}));
     let batch = |b: usize| (0..each).map(|n| record(b * each + n)).collect();
     let all: Vec<Vec<FileRecord>> = (0..count).map(batch).collect();
     Batches { left: all.into_iter(), end: None, before_end: Box::new(|| {}) }

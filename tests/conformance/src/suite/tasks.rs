@@ -68,6 +68,24 @@ pub async fn closes_only_what_is_terminal(store: Store) {
     assert_eq!(open, [true, true, false, false]);
 }
 
+pub async fn finishes_in_one_write(store: Store) {
+    store.tasks_insert(["ready", "done", "dead", "again"].map(|id| task("r", "crawl", id)).into()).await.unwrap();
+    store.tasks_claim(&texts(&["done", "dead", "again"]), "w", 0).await.unwrap();
+    let commits = vec![
+        commit("ready", 1, TaskState::Done, 1),
+        commit("done", 1, TaskState::Done, 2),
+        commit("dead", 1, TaskState::Dead, 3),
+        commit("again", 1, TaskState::Ready, 4),
+    ];
+    assert_eq!(store.tasks_finish(commits.clone()).await.unwrap(), [false, true, true, true]);
+    let all = store.tasks(&texts(&["ready", "done", "dead", "again"])).await.unwrap();
+    let open: Vec<(bool, TaskState)> = all.iter().map(|task| (task.open, task.state)).collect();
+    let expected =
+        [(true, TaskState::Ready), (false, TaskState::Done), (false, TaskState::Dead), (true, TaskState::Ready)];
+    assert_eq!(open, expected, "what goes on stays open");
+    assert_eq!(store.tasks_finish(commits).await.unwrap(), [false; 4], "a second time changes nothing");
+}
+
 pub async fn is_open_until_the_last_is_closed(store: Store) {
     let any = async |run: &str, stage: &str| store.tasks_any_open(run, stage).await.unwrap();
     assert!(!any("r", "crawl").await);
