@@ -17,8 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The code of a stage that this version cannot make.
 const UNKNOWN_STAGE: &str = "JP330";
-/// Compiled stages that are kept; above it all are made anew, as they are needed.
-const MOST_KEPT: usize = 1_000;
+/// Definitions whose compiled stages are kept; above it all are made anew, as they are needed.
+const MOST_KEPT: usize = 64;
 
 /// What the registry gives to the stages that it makes.
 pub struct Parts {
@@ -49,8 +49,8 @@ struct Facebook {
     pages: Arc<Pages>,
 }
 
-/// Compiled things by (definition, stage).
-struct Kept<T: ?Sized>(Mutex<HashMap<(String, String), Arc<T>>>);
+/// Compiled things by definition and stage. Definitions are few and compared as they are: hashing one takes longer.
+struct Kept<T: ?Sized>(Mutex<Vec<(Plan, HashMap<String, Arc<T>>)>>);
 
 impl Registry {
     /// Compiles nothing yet.
@@ -156,19 +156,24 @@ impl<T: ?Sized> Kept<T> {
         name: &str,
         make: impl FnOnce(&StagePlan) -> Result<Arc<T>, TaskError>,
     ) -> Result<Arc<T>, TaskError> {
-        let id = (plan.hash(), name.to_owned());
-        if let Some(found) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&id) {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = kept.iter().find(|(known, _)| known == plan).and_then(|(_, made)| made.get(name)) {
             return Ok(Arc::clone(found));
         }
+        drop(kept);
         let stage = plan.stage(name).ok_or_else(|| {
             permanent(UNKNOWN_STAGE, format!("the import `{}` has no stage `{name}`; check it again", plan.name))
         })?;
         let made = make(stage)?;
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, known)) = kept.iter_mut().find(|(known, _)| known == plan) {
+            return Ok(Arc::clone(known.entry(name.to_owned()).or_insert(made)));
+        }
         if kept.len() >= MOST_KEPT {
             kept.clear();
         }
-        Ok(Arc::clone(kept.entry(id).or_insert(made)))
+        kept.push((plan.clone(), HashMap::from([(name.to_owned(), Arc::clone(&made))])));
+        Ok(made)
     }
 }
 

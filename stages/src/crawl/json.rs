@@ -50,6 +50,7 @@ fn take_item(
     let mut body = come.ask.record.clone();
     if finding.extract.is_empty() {
         match item {
+            Json::Object(fields) if body.is_empty() => body = fields,
             Json::Object(fields) => body.extend(fields),
             other => {
                 let message = format!(
