@@ -220,20 +220,25 @@ impl Part {
             Part::Variable { name, member: Some(member), .. } => {
                 Cow::Borrowed(vars.get(name).and_then(|value| value.get(member)).unwrap_or(NULL))
             }
-            Part::Jq { expr, .. } => Cow::Owned(expr.eval(subject, vars)?.unwrap_or(Json::Null)),
+            Part::Jq { expr, .. } => expr.value(subject, vars)?.unwrap_or(Cow::Borrowed(NULL)),
         })
     }
 
     /// The value as it is put into text.
-    fn text(&self, subject: &Subject<'_>, vars: &Vars) -> Result<String, EvalError> {
+    fn text<'v>(&'v self, subject: &Subject<'v>, vars: &'v Vars) -> Result<Cow<'v, str>, EvalError> {
         let not_text = |kind| EvalError::NotText { name: self.shown().to_string(), kind };
-        match self.value(subject, vars)?.into_owned() {
-            Json::Null => Err(EvalError::MissingValue { name: self.shown().to_string(), instead: self.with_default() }),
-            Json::Bool(value) => Ok(value.to_string()),
-            Json::Number(value) => Ok(value.to_string()),
-            Json::String(value) => Ok(value),
-            Json::Array(_) => Err(not_text("a list")),
-            Json::Object(_) => Err(not_text("a map")),
+        match self.value(subject, vars)? {
+            Cow::Borrowed(Json::String(value)) => Ok(Cow::Borrowed(value)),
+            Cow::Owned(Json::String(value)) => Ok(Cow::Owned(value)),
+            other => match other.as_ref() {
+                Json::Bool(value) => Ok(Cow::Owned(value.to_string())),
+                Json::Number(value) => Ok(Cow::Owned(value.to_string())),
+                Json::Array(_) => Err(not_text("a list")),
+                Json::Object(_) => Err(not_text("a map")),
+                Json::Null | Json::String(_) => {
+                    Err(EvalError::MissingValue { name: self.shown().to_string(), instead: self.with_default() })
+                }
+            },
         }
     }
 

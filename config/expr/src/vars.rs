@@ -18,14 +18,20 @@ impl Vars {
 
     /// The same variables with `name` (no `$`) set.
     #[must_use]
-    pub fn with(mut self, name: impl Into<String>, value: impl Into<Json>) -> Self {
+    pub fn with(mut self, name: impl Into<String> + AsRef<str>, value: impl Into<Json>) -> Self {
         self.set(name, value);
         self
     }
 
     /// Sets `name` (no `$`).
-    pub fn set(&mut self, name: impl Into<String>, value: impl Into<Json>) {
-        self.values.insert(name.into(), value.into());
+    pub fn set(&mut self, name: impl Into<String> + AsRef<str>, value: impl Into<Json>) {
+        match self.values.get_mut(name.as_ref()) {
+            // once for each record: the name is there already
+            Some(place) => *place = value.into(),
+            None => {
+                self.values.insert(name.into(), value.into());
+            }
+        }
     }
 
     /// The value of `name` (no `$`).

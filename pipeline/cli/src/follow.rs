@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 /// How often the view is drawn and the store is asked.
 const TICK: Duration = Duration::from_millis(200);
 /// A summary of many rows takes its time: asked again after so many times as long.
-const REST: u32 = 10;
+const REST: u32 = 25;
 
 /// How a run was left.
 #[derive(Debug)]

@@ -12,6 +12,10 @@ const RAW: [&[u8]; 4] = [b"script", b"style", b"textarea", b"title"];
 /// Whether some tag has more attributes than anybody writes.
 pub(crate) fn has_endless_tag(html: &str) -> bool {
     let bytes = html.as_bytes();
+    // most pages are shorter than such a tag
+    if bytes.len() <= MOST {
+        return false;
+    }
     let mut at = 0;
     while let Some(open) = find(bytes, at, b"<") {
         at = open + 1;

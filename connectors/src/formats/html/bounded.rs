@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cell::{Cell, Ref, RefCell};
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use html5ever::interface::tree_builder::{ElementFlags, NodeOrText, QuirksMode, TreeSink};
 use html5ever::tendril::{StrTendril, TendrilSink};
@@ -49,8 +50,28 @@ fn piece_end(text: &str) -> usize {
 struct BoundedSink {
     inner: HtmlTreeSink,
     nodes: Cell<usize>,
-    depths: RefCell<HashMap<NodeId, u32>>,
+    depths: RefCell<HashMap<NodeId, u32, BuildHasherDefault<NodeHasher>>>,
     broken: Cell<Option<&'static str>>,
+}
+
+/// Spreads the numbers of nodes, which come in a row: a page cannot choose them, so no more is needed.
+#[derive(Default)]
+struct NodeHasher(u64);
+
+impl Hasher for NodeHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_usize(usize::from(*byte));
+        }
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.0 = (self.0.rotate_left(5) ^ number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl BoundedSink {
