@@ -38,6 +38,25 @@ fn crawled(ran: &scene::Ran) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn equal_runs_do_not_make_the_store_grow() {
+    let scene = Scene::new(300, 1).await;
+    std::fs::write(
+        scene.import(),
+        api_import(&scene).replace("  since: .updated_at\n", "").replace(", updated_since: $since", ""),
+    )
+    .unwrap();
+    let size = || std::fs::metadata(scene.state().join("jobpipe.db")).unwrap().len();
+    scene.run(&[]).assert_state("succeeded");
+    let first = size();
+    for _ in 1..8 {
+        let again = scene.run(&[]);
+        again.assert_state("succeeded");
+        assert_eq!(again.page("acme-paris"), (0, 0, 0, 300, 0), "{}", again.told());
+    }
+    assert!(size() <= 2 * first, "{} bytes after eight runs, {first} after one", size());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_what_is_newer_is_asked_and_nothing_else_is_gone() {
     let scene = Scene::new(120, 1).await;
     std::fs::write(scene.import(), api_import(&scene)).unwrap();

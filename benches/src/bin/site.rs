@@ -9,7 +9,6 @@
 
 #![expect(clippy::print_stdout, reason = "its port is what it says")]
 
-use std::fmt::Write as _;
 use std::io::{self, Read as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -66,11 +65,11 @@ async fn serve(stream: TcpStream) -> io::Result<()> {
 fn answer(path: &str) -> Option<(&'static str, String)> {
     let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     let number = |at: usize| parts.get(at)?.parse::<u64>().ok();
-    match parts.first()? {
-        &"jobs" => Some(("text/html; charset=utf-8", listing(number(1)?, number(2)?))),
-        &"job" => Some(("text/html; charset=utf-8", detail(number(1)?))),
-        &"api" => Some(("application/json", api(number(1)?, number(2)?))),
-        &"version" => {
+    match *parts.first()? {
+        "jobs" => Some(("text/html; charset=utf-8", listing(number(1)?, number(2)?))),
+        "job" => Some(("text/html; charset=utf-8", detail(number(1)?))),
+        "api" => Some(("application/json", api(number(1)?, number(2)?))),
+        "version" => {
             VERSION.store(number(1)?, Ordering::SeqCst);
             Some(("text/plain", String::new()))
         }
@@ -87,11 +86,11 @@ fn listing(count: u64, page: u64) -> String {
     let mut html = String::from("<!doctype html><html><head><title>Jobs</title></head><body><ul class=\"jobs\">");
     let first = (page - 1) * LISTED;
     for n in first..(first + LISTED).min(count) {
-        let _ = write!(html, "<li><a class=\"job\" href=\"/job/{n}\">{} {n}</a></li>", of(&TITLES, n));
+        html += &format!("<li><a class=\"job\" href=\"/job/{n}\">{} {n}</a></li>", of(&TITLES, n));
     }
     html.push_str("</ul>");
     if page * LISTED < count {
-        let _ = write!(html, "<a class=\"next\" href=\"/jobs/{count}/{}\">next</a>", page + 1);
+        html += &format!("<a class=\"next\" href=\"/jobs/{count}/{}\">next</a>", page + 1);
     }
     html.push_str("</body></html>");
     html
@@ -106,11 +105,10 @@ fn detail(n: u64) -> String {
          <header><nav class=\"menu\"><ul>"
     );
     for at in 0..30 {
-        let _ =
-            write!(html, "<li class=\"item\"><a href=\"/section/{at}\" title=\"Section {at}\">Section {at}</a></li>");
+        let _ = html +=
+            &format!("<li class=\"item\"><a href=\"/section/{at}\" title=\"Section {at}\">Section {at}</a></li>");
     }
-    let _ = write!(
-        html,
+    html += &format!(
         "</ul></nav></header><main><article class=\"offer\"><h1 class=\"job-title\">{title} {n}</h1>\
          <dl><dt>Company</dt><dd class=\"company\">Acme &amp; Sons {}</dd><dt>City</dt><dd class=\"location\">{city}</dd>\
          <dt>Salary</dt><dd class=\"salary\"><span>{} EUR</span> a year</dd><dt>Contract</dt><dd class=\"contract\">\
@@ -121,11 +119,11 @@ fn detail(n: u64) -> String {
         1 + n % 28
     );
     for at in 0..18 {
-        let _ = write!(html, "<p>{SENTENCE}<b>{at}</b> {SENTENCE}</p>");
+        html += &format!("<p>{SENTENCE}<b>{at}</b> {SENTENCE}</p>");
     }
     html.push_str("</div></article><aside>");
     for at in 0..20 {
-        let _ = write!(html, "<div class=\"near\"><a href=\"/job/{}\">{}</a></div>", n + at, of(&TITLES, n + at));
+        html += &format!("<div class=\"near\"><a href=\"/job/{}\">{}</a></div>", n + at, of(&TITLES, n + at));
     }
     html.push_str("</aside></main><footer><p>Acme, 2026</p></footer></body></html>");
     html
@@ -140,8 +138,7 @@ fn api(count: u64, page: u64) -> String {
             json.push(',');
         }
         let changed = if n % 100 == 0 { version } else { 0 };
-        let _ = write!(
-            json,
+        json += &format!(
             "{{\"id\":{n},\"reference\":\"R-{n:07}\",\"title\":\"  {} {n} \",\
              \"company\":{{\"name\":\"Acme {}\",\"sector\":\"Health\"}},\
              \"location\":{{\"city\":\"{}\",\"country\":\"FR\",\"zip\":\"{:05}\"}},\
@@ -161,7 +158,7 @@ fn api(count: u64, page: u64) -> String {
     }
     json.push_str("],\"next\":");
     if page * ON_PAGE < count {
-        let _ = write!(json, "\"/api/{count}/{}\"", page + 1);
+        json += &format!("\"/api/{count}/{}\"", page + 1);
     } else {
         json.push_str("null");
     }
