@@ -23,8 +23,9 @@ fn faults(seed: u64) -> FaultPlan {
     FaultPlan { seed, rules }
 }
 
-/// Some offers are edited, some withdrawn, some taken away, as many are new.
-fn change(scene: &Scene, chance: &mut Chance) {
+/// Some offers are edited, some withdrawn, some return; for a while some are taken away, too, and as many are new. Not for
+/// ever: what was posted once is remembered, so that a store grows with all that was ever seen.
+fn change(scene: &Scene, chance: &mut Chance, also_new: bool) {
     let mut open: Vec<String> = scene.site.offers().into_iter().map(|offer| offer.reference).collect();
     chance.shuffle(&mut open);
     let some = (open.len() / 20).max(1);
@@ -32,8 +33,10 @@ fn change(scene: &Scene, chance: &mut Chance) {
     scene.site.edit_refs(&take(some)).unwrap();
     scene.site.withdraw_refs(&take(some / 2)).unwrap();
     scene.site.reopen_refs(&take(some / 2)).unwrap();
-    scene.site.remove_refs(&take(some / 2)).unwrap();
-    scene.site.add((some / 2) as u32);
+    if also_new {
+        scene.site.remove_refs(&take(some / 2)).unwrap();
+        scene.site.add((some / 2) as u32);
+    }
 }
 
 /// The slope of a straight line through (minute, value).
@@ -60,7 +63,8 @@ async fn soak() {
     let mut sizes = Vec::new();
     while began.elapsed() < until {
         rounds += 1;
-        change(&scene, &mut chance);
+        let early = began.elapsed() < until / 4;
+        change(&scene, &mut chance, early);
         if chance.of(0..=1) == 1 {
             let moment = chance.below(Duration::from_millis(size(600, 1_500)));
             let started = Instant::now();
@@ -72,8 +76,10 @@ async fn soak() {
         line.lived(&lived, true);
         line.must(matches!(lived.code, Some(0 | 3)), format!("round {rounds}: {}", lived.told()));
         let minute = began.elapsed().as_secs_f64() / 60.0;
-        rss.push((minute, lived.rss_mb as f64));
-        fds.push((minute, lived.seen.fds as f64));
+        if !early {
+            rss.push((minute, lived.rss_mb as f64));
+            fds.push((minute, lived.seen.fds as f64));
+        }
         sizes.push(std::fs::metadata(scene.store()).unwrap().len() >> 10);
     }
     scene.facebook.set_faults(FaultPlan::default()).unwrap();
