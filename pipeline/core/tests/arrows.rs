@@ -18,6 +18,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("fbsim", &[]),
     ("career-site", &[]),
     // programs that nothing imports
+    (
+        "jobpipe-fuzz",
+        &["jobpipe-core", "jobpipe-expr", "jobpipe-config", "jobpipe-connectors", "jobpipe-stages", "jobpipe-embedded"],
+    ),
     ("jobpipe-benches", &["jobpipe-core", "jobpipe-embedded", "jobpipe-engine"]),
     (
         "jobpipe",
