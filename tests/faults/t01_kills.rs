@@ -102,7 +102,11 @@ impl Killer<'_> {
 
     /// While it crawls, signals meet crawling and relays; what relays still lack is had by aborts within them.
     async fn crawling(&mut self, plan: &Plan) {
-        self.relays = plan.relay;
+        // these two are passed only while there is something to find
+        for _ in 0..plan.relay / 3 {
+            self.abort_in(&["relay.seen", "relay.children"]).await;
+        }
+        self.relays = plan.relay - plan.relay / 3;
         for _ in 0..plan.crawl + plan.relay + 3 {
             if self.met(Phase::Crawl) >= plan.crawl && self.relays == 0 {
                 break;
@@ -112,11 +116,14 @@ impl Killer<'_> {
             assert!(phase.is_some(), "the crawl was over before it could be killed in {} phases", plan.crawl);
         }
         for _ in 0..std::mem::take(&mut self.relays) {
-            let points = ["relay.seen", "relay.children", "relay.heads", "relay.close"];
-            let point = points[self.chance.of(0..=3) as usize];
-            let nth = self.chance.of(1..=3);
-            assert!(self.abort(point, nth).await.is_some(), "{point}:{nth} was not reached");
+            self.abort_in(&["relay.heads", "relay.close"]).await;
         }
+    }
+
+    async fn abort_in(&mut self, points: &[&str]) {
+        let point = points[self.chance.of(0..=points.len() as u64 - 1) as usize];
+        let nth = self.chance.of(1..=3);
+        assert!(self.abort(point, nth).await.is_some(), "{point}:{nth} was not reached");
     }
 
     /// A temporary file beside the exports: from here to its rename the file is being made.
