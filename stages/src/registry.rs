@@ -49,8 +49,11 @@ struct Facebook {
     pages: Arc<Pages>,
 }
 
+/// Compiled things of one definition, by stage.
+type Made<T> = HashMap<String, Arc<T>>;
+
 /// Compiled things by definition and stage. Definitions are few and compared as they are: hashing one takes longer.
-struct Kept<T: ?Sized>(Mutex<Vec<(Plan, HashMap<String, Arc<T>>)>>);
+struct Kept<T: ?Sized>(Mutex<Vec<(Plan, Made<T>)>>);
 
 impl Registry {
     /// Compiles nothing yet.
