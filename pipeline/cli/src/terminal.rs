@@ -1,11 +1,12 @@
 //! Writing to people. A reader that has gone away (`| head`) is no error.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 /// A line (or several) on standard output.
 pub(crate) fn say(text: &str) {
     let mut out = anstream::stdout().lock();
-    let _reader_may_be_gone = writeln!(out, "{text}").and_then(|()| out.flush());
+    let _reader_may_be_gone = writeln!(out, "{}", harmless(text)).and_then(|()| out.flush());
 }
 
 /// Text as it is on standard output.
@@ -17,7 +18,39 @@ pub(crate) fn write(text: &str) {
 /// A line (or several) on standard error.
 pub(crate) fn complain(text: &str) {
     let mut out = anstream::stderr().lock();
-    let _reader_may_be_gone = writeln!(out, "{text}");
+    let _reader_may_be_gone = writeln!(out, "{}", harmless(text));
+}
+
+/// What a source or a record says must not move the cursor, hide text or turn it around: such characters are written as
+/// JSON writes them, so that a line of JSON stays the same. Colours stay: they are our own.
+fn harmless(text: &str) -> Cow<'_, str> {
+    if !text.contains(|c| c != '\n' && is_harmful(c)) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let colour = colour(rest);
+        let taken = colour.unwrap_or(c.len_utf8());
+        match rest.get(..taken) {
+            Some(part) if colour.is_some() || c == '\n' || !is_harmful(c) => out.push_str(part),
+            _ => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+        }
+        rest = rest.get(taken..).unwrap_or_default();
+    }
+    Cow::Owned(out)
+}
+
+/// The bytes of the colour that begins `text`: `ESC [ 1 ; 31 m`.
+fn colour(text: &str) -> Option<usize> {
+    let numbers = text.strip_prefix("\u{1b}[")?;
+    let end = numbers.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+    numbers.get(end..)?.starts_with('m').then_some(2 + end + 1)
+}
+
+/// Control characters, and those that change the direction of text.
+fn is_harmful(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Whether a person watches standard output.
@@ -105,6 +138,17 @@ pub(crate) fn time(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_others_say_does_nothing() {
+        assert_eq!(harmless("a\nb é 😀 \u{1b}[1;31mred\u{1b}[0m"), "a\nb é 😀 \u{1b}[1;31mred\u{1b}[0m");
+        let harmed = "a\0\u{1b}[2J\u{1b}]0;x\u{7}\r\t\u{9b}2J\u{202e}b\u{2066}\u{1b}[31";
+        let expected = r"a\u0000\u001b[2J\u001b]0;x\u0007\u000d\u0009\u009b2J\u202eb\u2066\u001b[31";
+        assert_eq!(harmless(harmed), expected);
+        let json = serde_json::json!({ "title": "x\u{202e}y\u{7f}\u{1b}" }).to_string();
+        let told: serde_json::Value = serde_json::from_str(&harmless(&json)).unwrap();
+        assert_eq!(told["title"], "x\u{202e}y\u{7f}\u{1b}");
+    }
 
     #[test]
     fn numbers_and_times_are_for_people() {
