@@ -10,7 +10,7 @@ use crate::gone;
 use crate::layout::Layout;
 use crate::sabotage::Rule;
 use crate::{admission, cursor};
-use jobpipe_core::{DocKind, NewTask, StagePlan, TaskInput};
+use jobpipe_core::{DocKind, Feed, NewTask, StagePlan, TaskInput};
 
 /// Takes every step towards the end that can be taken; true when the run is closed and the import free.
 pub(crate) async fn advance(cx: &Cx, id: &str) -> Result<bool> {
@@ -143,8 +143,8 @@ async fn step_settled(cx: &Cx, layout: &Layout, run: &Read<RunDoc>) -> Result<St
         .await;
     }
     if !run.doc.files_made {
-        if !run.doc.cancel && !read_nothing(cx, layout, &run.doc).await? {
-            make_files(cx, layout, id).await?;
+        if !run.doc.cancel {
+            make_files(cx, layout, &run.doc).await?;
         }
         return put(cx, run, Point::CloseFiles, |doc| doc.files_made = true).await;
     }
@@ -176,9 +176,20 @@ async fn read_nothing(cx: &Cx, layout: &Layout, run: &RunDoc) -> Result<bool> {
     Ok(layout.working().all(|stage| counts.get(&stage.name).is_none_or(|counts| counts.given == 0)))
 }
 
-async fn make_files(cx: &Cx, layout: &Layout, run: &str) -> Result<()> {
-    let tasks: Vec<NewTask> =
-        layout.files().map(|stage| NewTask::new(run, &stage.name, &stage.queue, "", TaskInput::Closing)).collect();
+async fn make_files(cx: &Cx, layout: &Layout, run: &RunDoc) -> Result<()> {
+    let facts = &run.open.facts;
+    let nothing = read_nothing(cx, layout, run).await?;
+    let mut tasks = Vec::new();
+    for stage in layout.files() {
+        // what changed is told all the same: no later file would tell it
+        let tells = nothing && stage.feed == Feed::Changes && {
+            let above = (facts.seq, String::new());
+            !cx.store.heads_walk(&layout.ledger_of(stage), above, facts.seq, 1).await?.is_empty()
+        };
+        if !nothing || tells {
+            tasks.push(NewTask::new(&facts.run, &stage.name, &stage.queue, "", TaskInput::Closing));
+        }
+    }
     cx.at(Point::CloseFiles)?;
     cx.store.tasks_insert(tasks).await?;
     cx.news.tell();

@@ -13,9 +13,10 @@ use crate::sort::{Merge, Sortable, Sorter};
 use async_trait::async_trait;
 use jobpipe_core::{
     Counts, DocKind, Fate, Feed, FileRecord, Head, RecordReader, RunFacts, StageCx, StagePlan, StateStore, StoreError,
-    Task, TaskResult, TaskState, Wanted, Written,
+    Task, TaskId, TaskResult, TaskState, Wanted, Written,
 };
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Records handed to the stage at a time.
 const CHUNK: usize = 500;
@@ -27,10 +28,22 @@ pub(crate) async fn write(cx: &Cx, layout: &Layout, facts: &Arc<RunFacts>, task:
         message: format!("the definition of run {} has no stage `{}`", facts.run, task.task.stage),
     })?;
     let export = cx.stages.file(&layout.plan, &stage.name).map_err(EngineError::Stage)?;
-    let mut reader = reader(cx, layout, facts, stage).await?;
+    let lost = Arc::new(AtomicBool::new(false));
+    let mut reader = Fenced {
+        records: reader(cx, layout, facts, stage).await?,
+        store: Arc::clone(&cx.store),
+        task: task.task.id.clone(),
+        fence: task.fence,
+        lost: Arc::clone(&lost),
+    };
     let stage_cx = StageCx { facts: Arc::clone(facts), clock: Arc::clone(&cx.clock), stop: Arc::clone(&cx.stop) };
     cx.at(Point::FileWrite)?;
-    let written = export.write(reader.as_mut(), &stage_cx).await.map_err(EngineError::Stage)?;
+    let written = match export.write(&mut reader, &stage_cx).await {
+        Ok(written) => written,
+        // another has the task now: the commit of this claim is refused, and that is all
+        Err(_) if lost.load(Ordering::Relaxed) => return Ok(done(TaskResult::default())),
+        Err(error) => return Err(EngineError::Stage(error)),
+    };
     cx.at(Point::FileWritten)?;
     note(cx, &facts.run, &stage.name, &written).await?;
     cx.emit(Event::FileWritten {
@@ -41,7 +54,36 @@ pub(crate) async fn write(cx: &Cx, layout: &Layout, facts: &Arc<RunFacts>, task:
     });
     let counts = Counts { taken: written.records, given: written.records, ..Counts::default() };
     let result = TaskResult { counts: [(stage.name.clone(), counts)].into(), ..TaskResult::default() };
-    Ok(Settled { state: TaskState::Done, not_before: 0, input: None, result, records: Vec::new(), retries: Vec::new() })
+    Ok(done(result))
+}
+
+fn done(result: TaskResult) -> Settled {
+    Settled { state: TaskState::Done, not_before: 0, input: None, result, records: Vec::new(), retries: Vec::new() }
+}
+
+/// Looks at its claim once more before it says that all records were read: whoever lost it (a process that was stopped
+/// for longer than its lease) must not replace the file of the one who has it now, or of a later run.
+struct Fenced {
+    records: Box<dyn RecordReader>,
+    store: Arc<dyn StateStore>,
+    task: TaskId,
+    fence: u64,
+    lost: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl RecordReader for Fenced {
+    async fn next(&mut self) -> std::result::Result<Vec<FileRecord>, StoreError> {
+        let chunk = self.records.next().await?;
+        if chunk.is_empty() {
+            let task = self.store.tasks(std::slice::from_ref(&self.task)).await?.pop();
+            if !task.is_some_and(|task| task.state == TaskState::Running && task.fence == self.fence) {
+                self.lost.store(true, Ordering::Relaxed);
+                return Err(StoreError::Unavailable { message: "another process works on this file now".to_owned() });
+            }
+        }
+        Ok(chunk)
+    }
 }
 
 async fn note(cx: &Cx, id: &str, stage: &str, written: &Written) -> Result<()> {

@@ -209,7 +209,8 @@ pub(crate) async fn changes(world: &World, shape: &Shape) {
         }
     }
     let live = world.store().heads_live(&shape.ledger(), "", usize::MAX).await.unwrap_or_default();
-    let all = world.store().heads_walk(&shape.ledger(), (0, String::new()), u64::MAX, usize::MAX).await.unwrap_or_default();
+    let all =
+        world.store().heads_walk(&shape.ledger(), (0, String::new()), u64::MAX, usize::MAX).await.unwrap_or_default();
     let cancelled = import(world).await.cancelled;
     // what only a cancelled run saw is told to nobody before another run meets it
     let untold: BTreeSet<String> =

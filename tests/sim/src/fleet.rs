@@ -40,6 +40,7 @@ impl Fleet {
         self.started += 1;
         let gate = Gate::new(format!("w{}", self.started));
         self.world.tell(|| format!("{}  starts", gate.name));
+        self.world.register(&gate);
         let cx = process::cx(&self.world, &gate, &self.setup);
         Slot { gate, engine: tokio::spawn(serve(cx)), again_at: None }
     }
@@ -101,6 +102,10 @@ impl Fleet {
                     | Ok(Err(EngineError::Killed(_)))
                     | Ok(Err(EngineError::Store(StoreError::Unavailable { .. }))) => {}
                     Ok(Err(EngineError::Stage(error))) if error.code == "JP504" => {}
+                    // one who slept while the store was replaced finds nothing of what it worked on
+                    Ok(Err(
+                        EngineError::Refused { code: "JP520", .. } | EngineError::Store(StoreError::Corrupt { .. }),
+                    )) if self.world.monitor().stores > 0 => {}
                     Ok(Err(error)) => self.world.violated(|| format!("the engine gave up: {error}")),
                     Err(error) if error.is_cancelled() => {}
                     Err(error) => self.world.violated(|| format!("the engine panicked: {error}")),

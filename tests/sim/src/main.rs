@@ -13,7 +13,7 @@ sim: the engine under simulated faults
   sim [--seeds N] [--first K]   tells N stories (default 200), from seed K (default 0), and says what was violated
   sim --trace SEED              tells one story line by line
   sim --rule NAME               without one rule of docs/durability.md
-  sim --sabotage                without each rule in turn, until a seed notices
+  sim --sabotage [--rule NAME]  without each rule (or this one), until a seed notices
   sim --rules                   lists the rules
 ";
 
@@ -80,8 +80,10 @@ fn run(args: &Args) -> ExitCode {
         println!("seed {seed}: {} steps, {:.0} virtual s, violation: {:?}", told.steps, told.seconds, told.violation);
         return if told.violation.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
     }
-    let rules: Vec<Option<Rule>> =
-        if args.sabotage { Rule::ALL.iter().copied().map(Some).collect() } else { vec![args.rule] };
+    let rules: Vec<Option<Rule>> = match args.rule {
+        None if args.sabotage => Rule::ALL.iter().copied().map(Some).collect(),
+        rule => vec![rule],
+    };
     let mut good = true;
     for rule in rules {
         let sum = many(args.first, args.seeds, rule, args.sabotage);

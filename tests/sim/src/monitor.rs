@@ -3,6 +3,7 @@
 //! The monitor keeps its own account of who holds what and knows the outside; it takes no word of the engine for granted.
 
 use crate::pages::{SEND_BY, TIMEOUT};
+use crate::process::Gate;
 use crate::world::World;
 use jobpipe_core::{
     Commit, DeadLetter, DocKind, EffectCall, ErrorClass, HeadWrite, Millis, NewTask, Op, Row, RowId, RowState,
@@ -131,6 +132,9 @@ pub(crate) fn committed(world: &World, who: &str, before: &Task, commit: &Commit
         *crashes = 0;
         return;
     }
+    if !world.seems_gone(&before.owner) {
+        world.violated(|| format!("{who} takes {name} from {}, who lives and renews it", before.owner));
+    }
     *crashes += 1;
     let (crashes, limit) = (*crashes, monitor.crash_limit);
     drop(monitor);
@@ -158,26 +162,37 @@ pub(crate) fn doc_written(world: &World, who: &str, kind: DocKind, id: &str, bef
     match kind {
         DocKind::Run => run_written(world, who, id, before, after),
         DocKind::Import => import_written(world, who, id, before, after),
-        DocKind::Target => world.tell(|| {
-            let field = |name: &str| after[name].to_string();
-            format!(
-                "{who}  target {id}: owner {} wake {} next {} busy {} attach {} epoch {} marks {} paused {}",
-                field("owner"),
-                field("wake"),
-                field("next_at"),
-                field("busy"),
-                field("attach"),
-                field("epoch"),
-                after["marks"]
-                    .as_object()
-                    .into_iter()
-                    .flatten()
-                    .map(|(mark, at)| format!("{mark}@{}/{}", at["changed_gen"], at["key"]))
-                    .collect::<Vec<_>>()
-                    .join(" "),
-                field("paused"),
-            )
-        }),
+        DocKind::Target => {
+            let owner = |of: &Json| of["owner"].as_str().map(str::to_owned);
+            if let Some(old) = before.and_then(owner)
+                && old != who
+                && owner(after).as_ref() != Some(&old)
+                && who.starts_with('w')
+                && !world.seems_gone(&old)
+            {
+                world.violated(|| format!("{who} takes {id} from {old}, who lives and renews it"));
+            }
+            world.tell(|| {
+                let field = |name: &str| after[name].to_string();
+                format!(
+                    "{who}  target {id}: owner {} wake {} next {} busy {} attach {} epoch {} marks {} paused {}",
+                    field("owner"),
+                    field("wake"),
+                    field("next_at"),
+                    field("busy"),
+                    field("attach"),
+                    field("epoch"),
+                    after["marks"]
+                        .as_object()
+                        .into_iter()
+                        .flatten()
+                        .map(|(mark, at)| format!("{mark}@{}/{}", at["changed_gen"], at["key"]))
+                        .collect::<Vec<_>>()
+                        .join(" "),
+                    field("paused"),
+                )
+            });
+        }
         _ => {}
     }
 }
@@ -395,15 +410,51 @@ pub(crate) fn dead_written(world: &World, who: &str, letter: &DeadLetter) {
 }
 
 /// Written again, a file holds the same.
-pub(crate) fn file_written(world: &World, export: &str, facts: &RunFacts, lines: Vec<(String, String, String)>) {
+///
+/// A rename cannot be fenced: one who stops between his last look at his lease and the rename may still put an old file
+/// in place, which the next run replaces.
+pub(crate) fn file_written(
+    world: &World,
+    gate: &Gate,
+    export: &str,
+    facts: &RunFacts,
+    lines: Vec<(String, String, String)>,
+) {
     world.tell(|| format!("file {export} of {}: {lines:?}", facts.run));
     let keys: BTreeSet<&String> = lines.iter().map(|(key, _, _)| key).collect();
     if keys.len() != lines.len() {
         world.violated(|| format!("{export} of {} has a record twice", facts.run));
     }
     let store = world.monitor().stores;
-    let old = world.monitor().files.insert((export.to_owned(), facts.seq + store * 1_000), lines.clone());
+    let id = (export.to_owned(), facts.seq + store * 1_000);
+    let old = world.monitor().files.get(&id).cloned();
+    let late = gate.seems_gone(Duration::from_millis(500));
+    if late && old.is_some() {
+        return;
+    }
+    if export == "run" && !late {
+        run_file(world, facts, &lines);
+    }
+    world.monitor().files.insert(id, lines.clone());
     if old.is_some_and(|old| old != lines) {
         world.violated(|| format!("{export} of {} was written again with other records", facts.run));
+    }
+}
+
+/// The records that were committed are those that the heads have.
+fn run_file(world: &World, facts: &RunFacts, lines: &[(String, String, String)]) {
+    let ledgers: Vec<String> = world.monitor().ledgers.keys().cloned().collect();
+    for ledger in ledgers {
+        let heads = now(world.store().heads_live(&ledger, "", usize::MAX)).and_then(Result::ok).unwrap_or_default();
+        let seen: BTreeMap<&str, &str> = heads
+            .iter()
+            .filter(|head| head.stamps.seen_gen == facts.seq)
+            .map(|head| (head.key.as_str(), head.body["title"].as_str().unwrap_or_default()))
+            .collect();
+        let written: BTreeMap<&str, &str> =
+            lines.iter().map(|(key, _, title)| (key.as_str(), title.as_str())).collect();
+        if seen != written {
+            world.violated(|| format!("{} wrote {written:?}, and its heads are {seen:?}", facts.run));
+        }
     }
 }

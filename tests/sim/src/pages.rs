@@ -23,7 +23,7 @@ pub(crate) const READ_LAG: Duration = Duration::from_millis(800);
 /// How late a page executes, in milliseconds.
 pub(crate) const LATE: u64 = 3_500;
 /// What covers both.
-pub(crate) const SETTLE: Duration = Duration::from_secs(5);
+pub(crate) const SETTLE: Duration = Duration::from_millis(4_500);
 
 /// One post.
 #[derive(Debug, Clone)]

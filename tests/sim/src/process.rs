@@ -20,13 +20,22 @@ pub(crate) struct Gate {
     /// The process's name.
     pub name: String,
     dead: AtomicBool,
+    /// The store failed it: it is on its way out.
+    failed: AtomicBool,
+    /// Until when it stops; the last time, when it is over.
     paused: Mutex<Option<Instant>>,
     skew: AtomicI64,
 }
 
 impl Gate {
     pub(crate) fn new(name: String) -> Arc<Self> {
-        Arc::new(Self { name, dead: AtomicBool::new(false), paused: Mutex::new(None), skew: AtomicI64::new(0) })
+        Arc::new(Self {
+            name,
+            dead: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+            paused: Mutex::new(None),
+            skew: AtomicI64::new(0),
+        })
     }
 
     /// Returns when the process runs; never, once it is dead.
@@ -47,12 +56,25 @@ impl Gate {
         self.dead.store(true, Ordering::Relaxed);
     }
 
+    pub(crate) fn fail(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+    }
+
     pub(crate) fn is_dead(&self) -> bool {
         self.dead.load(Ordering::Relaxed)
     }
 
     pub(crate) fn pause(&self, time: Duration) {
-        *self.paused.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + time);
+        let mut until = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
+        *until = (*until).max(Some(Instant::now() + time));
+    }
+
+    /// True when the process is dead, stops, or stopped less than `recently` ago: others may think that it is gone.
+    pub(crate) fn seems_gone(&self, recently: Duration) -> bool {
+        let until = *self.paused.lock().unwrap_or_else(PoisonError::into_inner);
+        self.is_dead()
+            || self.failed.load(Ordering::Relaxed)
+            || until.is_some_and(|until| until + recently > Instant::now())
     }
 
     pub(crate) fn move_clock(&self, by: i64) {
@@ -119,7 +141,13 @@ impl Failpoints for SimFailpoints {
         }
         let faults = &self.world.faults;
         let focused = Point::ALL.get(faults.focus) == Some(&point);
-        let probability = if focused { 0.15 + faults.failpoint } else { faults.failpoint };
+        let stops = if focused { faults.stop_there } else { faults.pause * 0.05 };
+        if self.world.fault("stopped at a failpoint", stops) {
+            let time = Duration::from_millis(self.world.chance.between(1_000, 9_000));
+            self.world.tell(|| format!("{}  stops at {} for {time:?}", self.gate.name, point.name()));
+            self.gate.pause(time);
+        }
+        let probability = if focused { faults.die_there + faults.failpoint } else { faults.failpoint };
         if self.world.fault("killed at a failpoint", probability) {
             self.world.count(point.name());
             self.world.tell(|| format!("{}  killed at {}", self.gate.name, point.name()));

@@ -41,6 +41,8 @@ pub(crate) struct Item {
 pub(crate) struct Source {
     /// By number.
     pub items: BTreeMap<u32, Item>,
+    /// An item that the listing's first page links to, wherever it is listed itself.
+    pub featured: Option<u32>,
     /// URLs that fail for good, until they are mended.
     pub failing: BTreeSet<String>,
     versions: u64,
@@ -136,7 +138,10 @@ impl Source {
             .filter(|(_, item)| since.is_empty() || time(item.modified) >= whole(since))
             .map(|(number, item)| Self::body(**number, item, source))
             .collect();
-        let links: Vec<String> = listed.iter().map(|(number, _)| key(**number)).collect();
+        let featured =
+            self.featured.filter(|number| page == 0 && self.items.get(number).is_some_and(|item| item.listed[source]));
+        let mut links: Vec<String> = featured.map(key).into_iter().collect();
+        links.extend(listed.iter().map(|(number, _)| key(**number)));
         let more = last >= (page + 1) * LISTED;
         Ok(json!({ "items": items, "links": links, "next": more.then(|| page + 1) }))
     }

@@ -236,13 +236,13 @@ impl FileExport for SimFile {
                 break;
             }
             for record in chunk {
-                let title = record.body["title"].as_str().unwrap_or_default().to_owned();
+                let body = record.body().unwrap_or_default();
+                let title = body["title"].as_str().unwrap_or_default().to_owned();
                 lines.push((record.key, record.change.unwrap_or_default().to_owned(), title));
             }
         }
-        self.gate.pass().await;
         let count = u64::try_from(lines.len()).unwrap_or(0);
-        crate::monitor::file_written(&self.world, &self.name, &cx.facts, lines);
+        crate::monitor::file_written(&self.world, &self.gate, &self.name, &cx.facts, lines);
         Ok(Written { path: self.name.clone(), records: count, bytes: 0, digest: String::new() })
     }
 }

@@ -52,6 +52,7 @@ impl SimStore {
         let world = &self.world;
         world.step();
         if world.fault("store refused", world.faults.store_refuses) {
+            self.gate.fail();
             return Err(unavailable("not applied"));
         }
         let lies = world.fault("store applied, then failed", world.faults.store_lies);
@@ -66,7 +67,11 @@ impl SimStore {
             call.await
         };
         self.linger().await;
-        if lies { Err(unavailable("applied")) } else { answer }
+        if lies {
+            self.gate.fail();
+            return Err(unavailable("applied"));
+        }
+        answer
     }
 
     /// A bulk whose elements stand for themselves: a crash of the server may leave any part of it applied.
@@ -84,6 +89,7 @@ impl SimStore {
             let part = elements.into_iter().filter(|_| world.chance.hit(0.5)).collect();
             call(part).await?;
             self.linger().await;
+            self.gate.fail();
             return Err(unavailable("applied in part"));
         }
         self.write(call(elements)).await
@@ -258,10 +264,11 @@ impl TaskStore for SimStore {
                 return world.store().seen_claim(&run, &stage, &prints, &task).await;
             }
             // what is there already is somebody's: nobody looks whose
+            let nobody = format!("nobody {}", world.nonce());
             let mut mine = Vec::new();
             for print in &prints {
                 let one = std::slice::from_ref(print);
-                let other = world.store().seen_claim(&run, &stage, one, "probe").await?.first() == Some(&true);
+                let other = world.store().seen_claim(&run, &stage, one, &nobody).await?.first() == Some(&true);
                 mine.push(other);
             }
             Ok(mine)

@@ -19,9 +19,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Time to live of a lease, where several processes share the store.
-const LEASE: Duration = Duration::from_secs(3);
-
 /// Items at most.
 const ITEMS: u32 = 9;
 
@@ -45,6 +42,8 @@ fn faults(chance: &Chance, fleet: bool) -> Faults {
         store_late: if fleet { some(0.02) } else { 0.0 },
         failpoint: some(0.01),
         focus: chance.index(Point::ALL.len()),
+        die_there: *chance.one(&[0.0, 0.1, 0.3]),
+        stop_there: if fleet { *chance.one(&[0.0, 0.1, 0.3]) } else { 0.0 },
         hint: some(0.2),
         page: some(0.5),
         read: some(0.3),
@@ -65,8 +64,8 @@ fn settings(chance: &Chance, fleet: bool) -> EngineSettings {
         batch_records: size(&[1, 2, 5]),
         page: size(&[1, 2, 5, 50]),
         round: size(&[1, 3, 64]),
-        crash_limit: 5,
-        lease_ttl: fleet.then_some(LEASE),
+        crash_limit: u32::try_from(size(&[2, 3, 5, 12])).unwrap_or(5),
+        lease_ttl: fleet.then_some(Duration::from_millis(*chance.one(&[1_200, 3_000]))),
         tick: Duration::from_millis(400),
         sweep_every: Duration::from_millis(1_200),
         keep_runs: size(&[1, 3]),
@@ -151,10 +150,14 @@ impl Story {
             let numbers: Vec<u32> = source.items.keys().copied().collect();
             let number = *self.chance.one(&numbers);
             let version = source.version();
-            let kind = self.chance.index(12);
+            let kind = self.chance.index(13);
             if kind == 0 && numbers.len() < usize::try_from(ITEMS).unwrap_or(0) + 3 {
                 drop(source);
                 self.add(u32::try_from(numbers.len()).unwrap_or(0));
+                continue;
+            }
+            if kind == 11 {
+                source.featured = Some(number).filter(|_| source.featured.is_none());
                 continue;
             }
             if kind == 1 {
@@ -302,6 +305,10 @@ impl Story {
             }
             if gate.is_dead() {
                 asked.abort();
+                // whoever asked does not always ask again: what was admitted goes on without him
+                if self.chance.hit(0.5) && check::import(&self.world).await.open.is_some() {
+                    return;
+                }
                 continue;
             }
             match asked.await {

@@ -3,6 +3,7 @@
 use crate::chance::Chance;
 use crate::monitor::Monitor;
 use crate::pages::Pages;
+use crate::process::Gate;
 use crate::source::Source;
 use jobpipe_conformance::{MemoryBroker, MemoryStore};
 use jobpipe_core::Millis;
@@ -26,8 +27,12 @@ pub(crate) struct Faults {
     pub store_late: f64,
     /// A failpoint kills.
     pub failpoint: f64,
-    /// The failpoint of this index kills more often.
+    /// A failpoint to which more happens.
     pub focus: usize,
+    /// There it kills.
+    pub die_there: f64,
+    /// There it stops the process for a while.
+    pub stop_there: f64,
     /// A hint is lost, doubled or late; each.
     pub hint: f64,
     /// A page's call goes wrong in some way.
@@ -63,6 +68,7 @@ pub(crate) struct World {
     source: Mutex<Source>,
     pages: Mutex<Pages>,
     monitor: Mutex<Monitor>,
+    gates: Mutex<BTreeMap<String, Arc<Gate>>>,
     nonces: AtomicU64,
     steps: AtomicU64,
     counts: Mutex<BTreeMap<&'static str, u64>>,
@@ -94,6 +100,7 @@ impl World {
             source: Mutex::new(source),
             pages: Mutex::new(pages),
             monitor: Mutex::default(),
+            gates: Mutex::default(),
             nonces: AtomicU64::new(1),
             steps: AtomicU64::new(0),
             counts: Mutex::default(),
@@ -132,6 +139,16 @@ impl World {
     /// True time.
     pub(crate) fn now(&self) -> Millis {
         BEGIN + Millis::try_from(self.elapsed().as_millis()).unwrap_or(Millis::MAX)
+    }
+
+    /// A process that was started.
+    pub(crate) fn register(&self, gate: &Arc<Gate>) {
+        lock(&self.gates).insert(gate.name.clone(), Arc::clone(gate));
+    }
+
+    /// True when nobody could blame an observer for thinking that this process is gone.
+    pub(crate) fn seems_gone(&self, name: &str) -> bool {
+        lock(&self.gates).get(name).is_none_or(|gate| gate.seems_gone(Duration::from_millis(1_500)))
     }
 
     /// A number that was never given before.
