@@ -1,6 +1,8 @@
 //! A site that wants to hurt: bombs, lies, answers without end. The run ends, tells each, keeps what is good, and never
 //! needs much memory.
 
+#![allow(clippy::unwrap_used, reason = "what serves a test may fail it")]
+
 mod support;
 
 use serde_json::Value as Json;
