@@ -49,8 +49,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn text(change: Option<&'static str>, body: Json, fields: &[&str]) -> String {
-        let record = FileRecord::new(change, "k1".into(), &body);
+    fn text(change: Option<&'static str>, body: &Json, fields: &[&str]) -> String {
+        let record = FileRecord::new(change, "k1".into(), body);
         let fields: Vec<String> = fields.iter().map(|name| (*name).to_owned()).collect();
         let mut out = Vec::new();
         line(&mut out, &record, &fields).unwrap();
@@ -59,24 +59,24 @@ mod tests {
 
     #[test]
     fn a_record_is_written_as_it_is() {
-        assert_eq!(text(None, json!({"b": "line\nbreak", "a": 1}), &[]), "{\"b\":\"line\\nbreak\",\"a\":1}\n");
+        assert_eq!(text(None, &json!({"b": "line\nbreak", "a": 1}), &[]), "{\"b\":\"line\\nbreak\",\"a\":1}\n");
     }
 
     #[test]
     fn fields_choose_and_order() {
         let body = json!({"url": "u", "title": "t", "text": "long"});
         assert_eq!(
-            text(Some("new"), body.clone(), &["change", "key", "title", "url", "city"]),
+            text(Some("new"), &body, &["change", "key", "title", "url", "city"]),
             "{\"change\":\"new\",\"key\":\"k1\",\"title\":\"t\",\"url\":\"u\",\"city\":null}\n"
         );
-        assert_eq!(text(None, json!({"change": "own"}), &["change"]), "{\"change\":\"own\"}\n");
+        assert_eq!(text(None, &json!({"change": "own"}), &["change"]), "{\"change\":\"own\"}\n");
     }
 
     #[test]
     fn a_change_says_what_it_is_without_being_asked() {
-        assert_eq!(text(Some("gone"), Json::Null, &[]), "{\"change\":\"gone\",\"key\":\"k1\"}\n");
+        assert_eq!(text(Some("gone"), &Json::Null, &[]), "{\"change\":\"gone\",\"key\":\"k1\"}\n");
         assert_eq!(
-            text(Some("new"), json!({"a": 1, "key": "own"}), &[]),
+            text(Some("new"), &json!({"a": 1, "key": "own"}), &[]),
             "{\"change\":\"new\",\"key\":\"k1\",\"a\":1}\n"
         );
     }
