@@ -105,8 +105,7 @@ fn detail(n: u64) -> String {
          <header><nav class=\"menu\"><ul>"
     );
     for at in 0..30 {
-        let _ = html +=
-            &format!("<li class=\"item\"><a href=\"/section/{at}\" title=\"Section {at}\">Section {at}</a></li>");
+        html += &format!("<li class=\"item\"><a href=\"/section/{at}\" title=\"Section {at}\">Section {at}</a></li>");
     }
     html += &format!(
         "</ul></nav></header><main><article class=\"offer\"><h1 class=\"job-title\">{title} {n}</h1>\
