@@ -46,7 +46,7 @@ impl Format {
             "yaml" => (imports(), Box::new(Files::new("import.yml"))),
             "settings" => (settings(), Box::new(Files::new("jobpipe.yml"))),
             "jq" => (programs(), Box::new(program())),
-            "values" => (values(), Box::new(value)),
+            "values" => (values(), Box::new(value())),
             "css" => (lines("css.txt"), Box::new(css())),
             "html" => (folder("html"), Box::new(Crawls::html())),
             "json" => (folder("json"), Box::new(Crawls::json())),
@@ -234,29 +234,36 @@ const PLACES: [Place; 9] = [
     Place::Verbatim,
 ];
 
-/// A value of the language in each place where one may stand.
-fn value(input: &[u8]) -> Ended {
-    let text = String::from_utf8_lossy(input);
+/// A value of the language: compiled for each place where one may stand, computed in one of them, each in its turn.
+fn value() -> impl FnMut(&[u8]) -> Ended {
     let (record, vars) = (record(), vars());
-    let mut ended = Ended::Result;
-    for place in PLACES {
-        match Value::compile(&text, place) {
-            Ok(value) => {
-                let found = value.eval(&Subject::new(&record), &vars);
-                let broken = |text: &str| (place == Place::Header) && text.contains(['\r', '\n', '\0']);
-                match found {
-                    Ok(Some(Json::String(text))) if broken(&text) => {
-                        return Ended::Wrong(format!("a header: {text:?}"));
-                    }
-                    Ok(_) => {}
-                    Err(_) => ended = Ended::Error,
+    let mut taken = 0;
+    move |input| {
+        let text = String::from_utf8_lossy(input);
+        let mut ended = Ended::Result;
+        taken += 1;
+        for (turn, place) in PLACES.into_iter().enumerate() {
+            let value = match Value::compile(&text, place) {
+                Ok(value) => value,
+                Err(error) if text.get(error.offset..error.offset + error.len).is_some() => {
+                    ended = Ended::Error;
+                    continue;
                 }
+                Err(error) => return Ended::Wrong(format!("{place:?}: {error:?}")),
+            };
+            if taken % PLACES.len() != turn {
+                continue;
             }
-            Err(error) if text.get(error.offset..error.offset + error.len).is_some() => ended = Ended::Error,
-            Err(error) => return Ended::Wrong(format!("{place:?}: {error:?}")),
+            match value.eval(&Subject::new(&record), &vars) {
+                Ok(Some(Json::String(text))) if place == Place::Header && text.contains(['\r', '\n', '\0']) => {
+                    return Ended::Wrong(format!("a header: {text:?}"));
+                }
+                Ok(_) => {}
+                Err(_) => ended = Ended::Error,
+            }
         }
+        ended
     }
-    ended
 }
 
 fn css() -> impl FnMut(&[u8]) -> Ended {
