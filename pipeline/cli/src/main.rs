@@ -28,11 +28,6 @@ use exit::{Failure, Outcome};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Records are many small values that one thread makes and another drops: the system's allocator spends a fifth of a run
-/// on them.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// How long the end waits for threads that are at work.
 const LAST_WORK: Duration = Duration::from_secs(1);
 
