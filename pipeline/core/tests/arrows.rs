@@ -18,6 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("fbsim", &[]),
     ("career-site", &[]),
     // programs that nothing imports
+    ("jobpipe-sim", &["jobpipe-core", "jobpipe-engine", "jobpipe-conformance"]),
     (
         "jobpipe-fuzz",
         &["jobpipe-core", "jobpipe-expr", "jobpipe-config", "jobpipe-connectors", "jobpipe-stages", "jobpipe-embedded"],
