@@ -94,6 +94,7 @@ fn assemble(
         settings,
         owner,
         news: News::default(),
+        settling: jobpipe_engine::Settling::default(),
         layouts: Mutex::default(),
     })
 }

@@ -9,7 +9,8 @@ use crate::sabotage::Rule;
 use jobpipe_core::{Broker, Clock, DocKind, Hint, Ids, Millis, Plan, RunFacts, Stages, StateStore, Stop, StoreError};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// Settings of the engine, all with defaults that suit one machine.
@@ -131,6 +132,27 @@ pub(crate) struct Admitted {
 /// Runs that are remembered; above it all are read anew, as they are needed.
 const MOST_KNOWN: usize = 256;
 
+/// Since when this process has known of attempts whose end is unknown, by their nonce, on its own monotonic clock.
+///
+/// What must settle settles by the wall clock in the row *and* by what this process saw itself: a clock that was set
+/// forward, or one of another machine that is late, makes nobody hasty.
+#[derive(Debug, Default)]
+pub struct Settling(Mutex<HashMap<u64, Duration>>);
+
+/// Attempts remembered at most; beyond, all are seen anew, which only takes longer.
+const SETTLING: usize = 100_000;
+
+impl Settling {
+    /// For how long the attempt has been known here, `now` included.
+    pub(crate) fn known_for(&self, nonce: u64, now: Duration) -> Duration {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() >= SETTLING {
+            seen.clear();
+        }
+        now.saturating_sub(*seen.entry(nonce).or_insert(now))
+    }
+}
+
 /// The ports and settings. One a process.
 pub struct Cx {
     /// The truth.
@@ -159,6 +181,8 @@ pub struct Cx {
     pub owner: String,
     /// Woken when there may be something to dispatch, to close or to drain.
     pub news: News,
+    /// What settles.
+    pub settling: Settling,
     /// What was read once and never changes.
     pub layouts: Mutex<Known>,
 }

@@ -8,14 +8,16 @@ use jobpipe_core::DocKind;
 
 const ID: &str = "epoch";
 
-/// The epoch; a new store starts at 1.
+/// The epoch; that of a new store is the time at which it began, so that it is later than that of a store that was lost:
+/// one who slept through the loss writes under the older one when he wakes, and is judged.
 pub(crate) async fn read(cx: &Cx) -> Result<EpochDoc> {
     loop {
         let read: Option<Read<EpochDoc>> = docs::read(&*cx.store, DocKind::Store, ID).await?;
         if let Some(read) = read {
             return Ok(read.doc);
         }
-        docs::insert(&*cx.store, &*cx.ids, DocKind::Store, ID, &EpochDoc { epoch: 1, restored: false }).await?;
+        let epoch = u64::try_from(cx.now()).unwrap_or(1).max(1);
+        docs::insert(&*cx.store, &*cx.ids, DocKind::Store, ID, &EpochDoc { epoch, restored: false }).await?;
     }
 }
 

@@ -32,7 +32,7 @@ mod sort;
 mod worker;
 
 pub use cancelled::close_cancelled;
-pub use cx::{Cx, EngineSettings, Heard, News};
+pub use cx::{Cx, EngineSettings, Heard, News, Settling};
 pub use epoch::renew as renew_epoch;
 pub use error::{EngineError, Result};
 pub use worker::serve;

@@ -285,10 +285,11 @@ async fn a_new_epoch_ends_the_leases_and_pauses_of_the_old_one() {
     });
     let held = target(&*world.store, "p1").doc;
     let (cx, _) = world.cx(Arc::new(NoFailpoints));
+    let new = held.fence_epoch + 1;
     let epoch = renew_epoch(&cx).await.unwrap();
     let doc = target(&*world.store, "p1").doc;
-    assert_eq!((epoch, doc.owner, doc.paused, doc.next_at), (2, None, None, Some(0)));
-    assert_eq!((doc.fence, doc.fence_epoch, doc.wake), (held.fence + 1, 2, held.wake + 1));
+    assert_eq!((epoch, doc.owner, doc.paused, doc.next_at), (new, None, None, Some(0)));
+    assert_eq!((doc.fence, doc.fence_epoch, doc.wake), (held.fence + 1, new, held.wake + 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -140,10 +140,7 @@ fn winner(shape: &Shape, source: &Source, number: u32) -> Option<Json> {
     let item = source.items.get(&number)?;
     let (_, fed) = shape.exported();
     let mut best: Option<(usize, String, Option<Json>)> = None;
-    for place in 0..2 {
-        if !fed[place] || !item.listed[place] {
-            continue;
-        }
+    for (place, _) in fed.iter().enumerate().filter(|(place, fed)| **fed && item.listed[*place]) {
         let mut body = Source::body(number, item, place);
         body.as_object_mut().map(|body| body.remove("modified"));
         let record = Record::new(body.clone(), jobpipe_core::Origin::default());

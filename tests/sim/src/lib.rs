@@ -14,7 +14,10 @@ mod source;
 mod stages;
 mod store;
 mod story;
+mod sum;
 mod world;
+
+pub use sum::Sum;
 
 use jobpipe_engine::sabotage::Rule;
 use std::collections::BTreeMap;

@@ -1,11 +1,10 @@
 //! `sim --seeds N [--first K] [--rule NAME] [--trace SEED]`: tells the stories of many seeds.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints")]
+
 use jobpipe_engine::sabotage::Rule;
-use jobpipe_sim::{Told, tell};
-use std::collections::BTreeMap;
+use jobpipe_sim::{Sum, tell};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 const HELP: &str = "\
 sim: the engine under simulated faults
@@ -86,85 +85,17 @@ fn run(args: &Args) -> ExitCode {
     };
     let mut good = true;
     for rule in rules {
-        let sum = many(args.first, args.seeds, rule, args.sabotage);
-        good &= report(&sum, rule, args.sabotage);
-    }
-    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-#[derive(Default)]
-struct Sum {
-    seeds: u64,
-    steps: u64,
-    seconds: f64,
-    counts: BTreeMap<&'static str, u64>,
-    violations: Vec<(u64, String)>,
-}
-
-/// Tells many stories on all cores; with `once` until the first violation.
-fn many(first: u64, seeds: u64, rule: Option<Rule>, once: bool) -> Sum {
-    let next = AtomicU64::new(first);
-    let sum = Mutex::new(Sum::default());
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    let enough = once && !sum.lock().unwrap_or_else(PoisonError::into_inner).violations.is_empty();
-                    if seed >= first + seeds || enough {
-                        return;
-                    }
-                    let told = tell(seed, rule, false);
-                    add(&mut sum.lock().unwrap_or_else(PoisonError::into_inner), told);
-                }
-            });
-        }
-    });
-    let mut sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
-    sum.violations.sort();
-    sum
-}
-
-fn add(sum: &mut Sum, told: Told) {
-    sum.seeds += 1;
-    sum.steps += told.steps;
-    sum.seconds += told.seconds;
-    for (name, count) in told.counts {
-        *sum.counts.entry(name).or_default() += count;
-    }
-    if let Some(violation) = told.violation {
-        sum.violations.push((told.seed, violation));
-    }
-}
-
-fn report(sum: &Sum, rule: Option<Rule>, sabotage: bool) -> bool {
-    if sabotage {
-        let name = rule.map_or("", Rule::name);
-        return match sum.violations.first() {
-            Some((seed, what)) => {
-                println!("SABOTAGE {name:<20} caught by seed {seed} of {}: {what}", sum.seeds);
-                true
+        let sum = Sum::of(args.first, args.seeds, rule, args.sabotage);
+        match rule.filter(|_| args.sabotage) {
+            Some(rule) => {
+                println!("{}", sum.sabotage(rule));
+                good &= !sum.violations.is_empty();
             }
             None => {
-                println!("SABOTAGE {name:<20} NOT CAUGHT in {} seeds", sum.seeds);
-                false
+                print!("{}", sum.report());
+                good &= sum.violations.is_empty();
             }
-        };
+        }
     }
-    for (name, count) in &sum.counts {
-        println!("  {count:>8}  {name}");
-    }
-    for (seed, what) in sum.violations.iter().take(20) {
-        println!("  seed {seed}: {what}");
-    }
-    println!(
-        "SIM seeds={} steps={} steps_per_seed={} virtual_s={:.0} violations={}",
-        sum.seeds,
-        sum.steps,
-        sum.steps / sum.seeds.max(1),
-        sum.seconds,
-        sum.violations.len()
-    );
-    sum.violations.is_empty()
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

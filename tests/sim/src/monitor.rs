@@ -27,6 +27,9 @@ struct Armed {
     at: Duration,
 }
 
+/// A record in a file: key, change, title.
+pub(crate) type Line = (String, String, String);
+
 /// What the monitor remembers.
 #[derive(Debug, Default)]
 pub(crate) struct Monitor {
@@ -45,7 +48,7 @@ pub(crate) struct Monitor {
     /// A guard's removals were approved: no file of changes tells of them.
     pub approved: bool,
     /// Files by (export, run number): (key, change, title).
-    pub files: BTreeMap<(String, u64), Vec<(String, String, String)>>,
+    pub files: BTreeMap<(String, u64), Vec<Line>>,
     /// The number of the store: one that was lost or restored has another.
     pub stores: u64,
     /// Which crawls a ledger's records come from: `a`, `b`.
@@ -71,10 +74,10 @@ pub(crate) fn name(task: &NewTask) -> String {
         TaskInput::Requests(requests) => {
             requests.iter().map(|one| format!("{}#{}", one.id, one.attempts)).collect::<Vec<_>>().join(" ")
         }
-        TaskInput::Batch(id) => format!("batch {}", &id[id.len().saturating_sub(14)..]),
+        TaskInput::Batch(id) => format!("batch {}", id.get(id.len().saturating_sub(14)..).unwrap_or(id)),
         TaskInput::Closing => "closing".to_owned(),
     };
-    format!("{}/{} [{input}] ({})", task.run, task.stage, &task.id[..4])
+    format!("{}/{} [{input}] ({})", task.run, task.stage, task.id.get(..4).unwrap_or_default())
 }
 
 fn doc(world: &World, kind: DocKind, id: &str) -> Option<Json> {
@@ -413,13 +416,7 @@ pub(crate) fn dead_written(world: &World, who: &str, letter: &DeadLetter) {
 ///
 /// A rename cannot be fenced: one who stops between his last look at his lease and the rename may still put an old file
 /// in place, which the next run replaces.
-pub(crate) fn file_written(
-    world: &World,
-    gate: &Gate,
-    export: &str,
-    facts: &RunFacts,
-    lines: Vec<(String, String, String)>,
-) {
+pub(crate) fn file_written(world: &World, gate: &Gate, export: &str, facts: &RunFacts, lines: &[Line]) {
     world.tell(|| format!("file {export} of {}: {lines:?}", facts.run));
     let keys: BTreeSet<&String> = lines.iter().map(|(key, _, _)| key).collect();
     if keys.len() != lines.len() {
@@ -433,16 +430,16 @@ pub(crate) fn file_written(
         return;
     }
     if export == "run" && !late {
-        run_file(world, facts, &lines);
+        run_file(world, facts, lines);
     }
-    world.monitor().files.insert(id, lines.clone());
+    world.monitor().files.insert(id, lines.to_vec());
     if old.is_some_and(|old| old != lines) {
         world.violated(|| format!("{export} of {} was written again with other records", facts.run));
     }
 }
 
 /// The records that were committed are those that the heads have.
-fn run_file(world: &World, facts: &RunFacts, lines: &[(String, String, String)]) {
+fn run_file(world: &World, facts: &RunFacts, lines: &[Line]) {
     let ledgers: Vec<String> = world.monitor().ledgers.keys().cloned().collect();
     for ledger in ledgers {
         let heads = now(world.store().heads_live(&ledger, "", usize::MAX)).and_then(Result::ok).unwrap_or_default();

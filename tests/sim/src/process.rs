@@ -195,6 +195,7 @@ pub(crate) fn cx(world: &Arc<World>, gate: &Arc<Gate>, setup: &Setup) -> Arc<Cx>
         settings: setup.settings.clone(),
         owner: gate.name.clone(),
         news: News::default(),
+        settling: jobpipe_engine::Settling::default(),
         layouts: Mutex::default(),
     })
 }

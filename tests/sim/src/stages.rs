@@ -242,7 +242,7 @@ impl FileExport for SimFile {
             }
         }
         let count = u64::try_from(lines.len()).unwrap_or(0);
-        crate::monitor::file_written(&self.world, &self.gate, &self.name, &cx.facts, lines);
+        crate::monitor::file_written(&self.world, &self.gate, &self.name, &cx.facts, &lines);
         Ok(Written { path: self.name.clone(), records: count, bytes: 0, digest: String::new() })
     }
 }

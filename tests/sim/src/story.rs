@@ -30,11 +30,13 @@ pub(crate) struct Story {
     shape: Shape,
     /// Several processes share the store.
     many: bool,
+    /// The store may be lost.
+    losable: bool,
     /// A backup of the store.
     backup: Option<MemoryStore>,
 }
 
-fn faults(chance: &Chance, fleet: bool) -> Faults {
+fn faults(chance: &Chance, fleet: bool, steady: bool) -> Faults {
     let some = |most: f64| if chance.hit(0.6) { most * chance.fraction() } else { 0.0 };
     Faults {
         store_refuses: some(0.01),
@@ -42,7 +44,7 @@ fn faults(chance: &Chance, fleet: bool) -> Faults {
         store_late: if fleet { some(0.02) } else { 0.0 },
         failpoint: some(0.01),
         focus: chance.index(Point::ALL.len()),
-        die_there: *chance.one(&[0.0, 0.1, 0.3]),
+        die_there: *chance.one(&[0.0, 0.2, 0.5]),
         stop_there: if fleet { *chance.one(&[0.0, 0.1, 0.3]) } else { 0.0 },
         hint: some(0.2),
         page: some(0.5),
@@ -50,7 +52,7 @@ fn faults(chance: &Chance, fleet: bool) -> Faults {
         source: some(0.15),
         kill: some(0.06),
         pause: some(0.06),
-        clock: 0.0,
+        clock: if steady { 0.0 } else { some(0.05) },
         broker: some(0.03),
     }
 }
@@ -78,8 +80,11 @@ impl Story {
         let chance = Chance::new(seed, 1);
         let shape = Shape::new(&chance);
         let processes = *chance.one(&[1, 1, 2, 3]);
+        // what is known of a store that was lost is only how late it is: then clocks are honest
+        let losable = chance.hit(0.5);
         let setup = Setup { settings: settings(&chance, processes > 1) };
-        let world = World::new(seed, faults(&chance, processes > 1), rule, Source::default(), Pages::default(), trace);
+        let world =
+            World::new(seed, faults(&chance, processes > 1, losable), rule, Source::default(), Pages::default(), trace);
         {
             let mut monitor = world.monitor();
             monitor.crash_limit = setup.settings.crash_limit;
@@ -88,7 +93,7 @@ impl Story {
         }
         let world = Arc::new(world);
         let fleet = Fleet::new(Arc::clone(&world), setup, processes);
-        Self { chance, world, fleet, shape, many: processes > 1, backup: None }
+        Self { chance, world, fleet, shape, many: processes > 1, losable, backup: None }
     }
 
     /// The whole of it.
@@ -160,7 +165,7 @@ impl Story {
                 source.featured = Some(number).filter(|_| source.featured.is_none());
                 continue;
             }
-            if kind == 1 {
+            if kind == 1 || kind == 10 {
                 let url = match self.chance.index(3) {
                     0 => format!("a/list/{}", number / 3),
                     _ => format!("a/item/{}", crate::source::key(number)),
@@ -187,7 +192,7 @@ impl Story {
                     item.listed[0] = !item.listed[0];
                     item.since[0] = now;
                 }
-                9 if self.shape.exported().1[1] => {
+                9 | 12 if self.shape.exported().1[1] => {
                     item.listed[1] = !item.listed[1];
                     item.since[1] = now;
                 }
@@ -233,7 +238,7 @@ impl Story {
         if self.chance.hit(0.3) {
             self.backup = Some(self.world.store().copy());
         }
-        if !self.world.fault("store lost or restored", 0.06) {
+        if !self.losable || !self.world.fault("store lost or restored", 0.15) {
             return;
         }
         self.fleet.end_all(self.many).await;

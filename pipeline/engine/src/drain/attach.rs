@@ -32,6 +32,17 @@ pub(super) fn is_orphan(row: &Row) -> bool {
     row.id.key.starts_with(ORPHAN) && (row.post.is_some() || row.state != RowState::Idle)
 }
 
+/// The rows of orphans that carry the markers of these rows. A row that exists and has no post may have one too: one who
+/// slept through the loss of the store wrote it when he woke.
+pub(super) async fn orphans_of(cx: &Cx, export: &Export, rows: &[&RowId]) -> Result<BTreeMap<RowId, Row>> {
+    let ids: Vec<RowId> = rows.iter().map(|id| orphan_id(export, id)).collect();
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let found = cx.store.rows(&ids).await?;
+    Ok(found.into_iter().filter(is_orphan).map(|row| (row.id.clone(), row)).collect())
+}
+
 /// One of our posts found, by marker.
 type Found = BTreeMap<String, BTreeMap<String, FoundPost>>;
 

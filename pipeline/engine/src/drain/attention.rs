@@ -96,7 +96,9 @@ async fn resolve(
     notes.busy = true;
     let now = cx.now();
     let Some(attempt) = &row.attempt else { return Ok(()) };
-    let settled_at = attempt.unknown_from + millis(export.sink.times().settle);
+    let settle = export.sink.times().settle;
+    let left = settle.saturating_sub(cx.settling.known_for(attempt.nonce, cx.clock.monotonic()));
+    let settled_at = (attempt.unknown_from + millis(settle)).max(now + millis(left));
     match attempt.op {
         // after settle the content counts as unknown, which always differs: the newest is sent
         Op::Update if now < settled_at && cx.keeps(Rule::UpdateSettles) => notes.at(settled_at),
@@ -312,11 +314,19 @@ async fn recheck(
         }
         let keys: Vec<String> = mine.iter().map(|row| row.id.key.clone()).collect();
         let heads = cx.store.heads(&export.ledger, &keys).await?;
+        let bare: Vec<&RowId> = mine.iter().filter(|row| row.post.is_none()).map(|row| &row.id).collect();
+        let orphans = attach::orphans_of(cx, export, &bare).await?;
         let mut plans = Vec::new();
         let mut clear = Vec::new();
         for row in mine {
             if row.not_before > now {
                 notes.at(row.not_before);
+                continue;
+            }
+            if row.post.is_none()
+                && let Some(orphan) = orphans.get(&attach::orphan_id(export, &row.id))
+            {
+                notes.at(attach::claim_orphan(cx, orphan, &row.id.key, lease).await?.unwrap_or(now));
                 continue;
             }
             let head = heads.iter().find(|head| head.key == row.id.key);

@@ -108,9 +108,9 @@ async fn rows_of(cx: &Cx, lease: &Lease, export: &Export, heads: &[Head]) -> Res
     }
     let mut rows: BTreeMap<RowId, Row> =
         cx.store.rows(&ids).await?.into_iter().map(|row| (row.id.clone(), row)).collect();
-    let orphans: Vec<RowId> =
-        ids.iter().filter(|id| !rows.contains_key(id)).map(|id| attach::orphan_id(export, id)).collect();
-    rows.extend(cx.store.rows(&orphans).await?.into_iter().map(|row| (row.id.clone(), row)));
+    let bare: Vec<&RowId> = ids.iter().filter(|id| rows.get(id).is_none_or(|row| row.post.is_none())).collect();
+    let orphans = attach::orphans_of(cx, export, &bare).await?;
+    rows.extend(orphans);
     Ok(rows)
 }
 
@@ -137,7 +137,7 @@ async fn step(
         let new = Row { version: cx.ids.nonce(), recheck: true, ..open.clone() };
         return Ok(Step::Write(Box::new(RowWrite { expect: Some(open.version), row: new })));
     }
-    if row.is_none()
+    if row.is_none_or(|row| row.post.is_none())
         && let Some(orphan) = rows.get(&attach::orphan_id(export, id)).filter(|row| attach::is_orphan(row))
     {
         return Ok(Step::Stop(attach::claim_orphan(cx, orphan, &id.key, lease).await?));

@@ -54,6 +54,7 @@ fn cx(store: &Arc<MemoryStore>) -> Cx {
         settings: EngineSettings::default(),
         owner: "late".to_owned(),
         news: News::default(),
+        settling: crate::Settling::default(),
         layouts: Mutex::default(),
     }
 }
