@@ -23,7 +23,6 @@ const UNNOTICED: &[(Rule, &str)] = &[
     (Rule::ReadTwice, PROMISED),
     (Rule::ReadsApart, PROMISED),
     (Rule::PastIds, PROMISED),
-    (Rule::DeleteFrozen, RARE),
     (Rule::GoneCalled, RARE),
     (Rule::PauseCredential, RARE),
     (Rule::AttachVersions, LEASED),
