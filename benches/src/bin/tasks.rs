@@ -68,6 +68,7 @@ fn engine(store: Arc<SqliteStore>, stop: Arc<StopFlag>, folder: &Path, count: us
         settings: EngineSettings { spill: folder.to_path_buf(), ..EngineSettings::default() },
         owner: "bench".to_owned(),
         news: News::default(),
+        settling: jobpipe_engine::Settling::default(),
         layouts: Mutex::default(),
     })
 }
