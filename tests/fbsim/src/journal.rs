@@ -73,6 +73,11 @@ impl Journal {
         written.map_err(failed("write", &self.path))
     }
 
+    /// Another may open it from now on.
+    pub(crate) fn release(&self) {
+        self.file.unlock().ok();
+    }
+
     /// Empties the journal.
     pub(crate) fn clear(&mut self) -> Result<(), JournalError> {
         self.cut_at(0).map_err(failed("empty", &self.path))

@@ -185,5 +185,7 @@ impl Handle {
         if tokio::time::timeout(PATIENCE, &mut task).await.is_err() {
             task.abort();
         }
+        // a connection that ends a moment later still holds the world
+        self.sim.world().release();
     }
 }

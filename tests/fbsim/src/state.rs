@@ -139,6 +139,13 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// Another world may be opened from the journal.
+    pub(crate) fn release(&self) {
+        if let Some(journal) = &self.journal {
+            journal.release();
+        }
+    }
+
     /// The world as its journal left it.
     pub(crate) fn open(options: &Options) -> Result<Self, JournalError> {
         let (journal, effects) = match &options.state {
