@@ -133,6 +133,14 @@ impl Stage for Crawl {
     }
 }
 
+/// What a transform takes: the records as they were given.
+fn handed_on(input: StageInput) -> Gathered {
+    Gathered::Records(match input {
+        StageInput::Records(records) => records,
+        StageInput::Requests(_) => Vec::new(),
+    })
+}
+
 /// Gives keys, withdraws what is closed, and sets aside what fails its contract.
 pub(crate) struct Keyed;
 
@@ -143,8 +151,7 @@ impl Stage for Keyed {
     }
 
     async fn gather(&self, input: StageInput, _cx: &StageCx) -> Result<Gathered, TaskError> {
-        let StageInput::Records(records) = input else { return Ok(Gathered::Records(Vec::new())) };
-        Ok(Gathered::Records(records))
+        Ok(handed_on(input))
     }
 
     fn compute(&self, gathered: Gathered, _facts: &RunFacts) -> Result<Outcome, TaskError> {
@@ -199,8 +206,7 @@ impl Stage for Pass {
     }
 
     async fn gather(&self, input: StageInput, _cx: &StageCx) -> Result<Gathered, TaskError> {
-        let StageInput::Records(records) = input else { return Ok(Gathered::Records(Vec::new())) };
-        Ok(Gathered::Records(records))
+        Ok(handed_on(input))
     }
 
     fn compute(&self, gathered: Gathered, _facts: &RunFacts) -> Result<Outcome, TaskError> {

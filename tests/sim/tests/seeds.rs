@@ -6,11 +6,14 @@
 use jobpipe_sim::{Sum, tell};
 use std::process::ExitCode;
 
-/// Seeds that violated something once, and what was changed then: each is told again, whatever the stories are by now.
-const ONCE: &[u64] = &[5, 7, 34, 296, 578, 644, 1225, 1598, 1631, 1860, 3319, 3600];
+/// Seeds told.
+const SEEDS: u64 = 2_000;
+
+/// Seeds beyond those that violated something once: told as well, whatever their stories are by now.
+const ONCE: &[u64] = &[3319, 3600];
 
 fn main() -> ExitCode {
-    let sum = Sum::of(0, 2_000, None, false);
+    let sum = Sum::of(0, SEEDS, None, false);
     print!("{}", sum.report());
     let mut wrong: Vec<String> = Vec::new();
     if !sum.violations.is_empty() {
@@ -30,11 +33,10 @@ fn main() -> ExitCode {
             wrong.push(format!("seed {seed}: {what}"));
         }
     }
-    if same_story_twice(17) {
-        println!("test result: {}", if wrong.is_empty() { "ok" } else { "FAILED" });
-    } else {
+    if !same_story_twice(17) {
         wrong.push("the same seed told two stories".to_owned());
     }
+    println!("test result: {}", if wrong.is_empty() { "ok" } else { "FAILED" });
     for line in &wrong {
         eprintln!("{line}");
     }
