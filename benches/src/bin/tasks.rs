@@ -69,7 +69,7 @@ fn engine(store: Arc<SqliteStore>, stop: Arc<StopFlag>, folder: &Path, count: us
         owner: "bench".to_owned(),
         news: News::default(),
         settling: jobpipe_engine::Settling::default(),
-        layouts: Mutex::default(),
+        known: Mutex::default(),
     })
 }
 

@@ -95,7 +95,7 @@ fn assemble(
         owner,
         news: News::default(),
         settling: jobpipe_engine::Settling::default(),
-        layouts: Mutex::default(),
+        known: Mutex::default(),
     })
 }
 

@@ -184,7 +184,7 @@ pub struct Cx {
     /// What settles.
     pub settling: Settling,
     /// What was read once and never changes.
-    pub layouts: Mutex<Known>,
+    pub known: Mutex<Known>,
 }
 
 impl Cx {
@@ -227,19 +227,19 @@ impl Cx {
             message: "it is named by a run but not stored".to_owned(),
         })?;
         let layout = Arc::new(Layout::new(plan.doc));
-        if let Ok(mut known) = self.layouts.lock() {
+        if let Ok(mut known) = self.known.lock() {
             known.layouts.insert(definition.to_owned(), Arc::clone(&layout));
         }
         Ok(layout)
     }
 
     fn cached(&self, definition: &str) -> Option<Arc<Layout>> {
-        self.layouts.lock().ok()?.layouts.get(definition).cloned()
+        self.known.lock().ok()?.layouts.get(definition).cloned()
     }
 
     /// What admission decided of a run: read once.
     pub(crate) async fn admitted(&self, run: &str) -> Result<Admitted> {
-        let known = self.layouts.lock().ok().and_then(|known| known.runs.get(run).cloned());
+        let known = self.known.lock().ok().and_then(|known| known.runs.get(run).cloned());
         match known {
             Some(known) => Ok(known),
             None => self.admitted_by(&self.run(run).await?.doc).await,
@@ -250,7 +250,7 @@ impl Cx {
     pub(crate) async fn admitted_by(&self, run: &RunDoc) -> Result<Admitted> {
         let layout = self.layout(&run.open.definition).await?;
         let admitted = Admitted { layout, facts: Arc::new(run.open.facts.clone()) };
-        if let Ok(mut known) = self.layouts.lock() {
+        if let Ok(mut known) = self.known.lock() {
             if known.runs.len() >= MOST_KNOWN {
                 known.runs.clear();
             }

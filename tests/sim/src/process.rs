@@ -196,6 +196,6 @@ pub(crate) fn cx(world: &Arc<World>, gate: &Arc<Gate>, setup: &Setup) -> Arc<Cx>
         owner: gate.name.clone(),
         news: News::default(),
         settling: jobpipe_engine::Settling::default(),
-        layouts: Mutex::default(),
+        known: Mutex::default(),
     })
 }

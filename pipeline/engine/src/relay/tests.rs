@@ -55,7 +55,7 @@ fn cx(store: &Arc<MemoryStore>) -> Cx {
         owner: "late".to_owned(),
         news: News::default(),
         settling: crate::Settling::default(),
-        layouts: Mutex::default(),
+        known: Mutex::default(),
     }
 }
 

@@ -217,7 +217,7 @@ impl World {
             owner: format!("process-{}", self.ids.nonce()),
             news: News::default(),
             settling: jobpipe_engine::Settling::default(),
-            layouts: Mutex::default(),
+            known: Mutex::default(),
         };
         (Arc::new(cx), stop)
     }
