@@ -1,71 +1,51 @@
 //! Named places to die: every write that durability names has one before it, so that a test can crash exactly there.
 
 use crate::error::{EngineError, Result};
+use crate::named::named;
 
-macro_rules! points {
-    ($($variant:ident = $name:literal: $what:literal,)*) => {
-        /// A place where a process may die.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Point { $(#[doc = $what] $variant,)* }
-
-        impl Point {
-            /// Every place, in the order of a run.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// The name that `JOBPIPE_FAILPOINT` takes.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
-            }
-
-            /// What is about to happen there.
-            #[must_use]
-            pub fn what(self) -> &'static str {
-                match self { $(Self::$variant => $what,)* }
-            }
-        }
-    };
-}
-
-points! {
-    AdmitDefinition = "admit.definition": "before the definition is stored",
-    AdmitImport = "admit.import": "before the compare-and-set that admits the run",
-    EnsureRun = "ensure.run": "after admission, before the run is inserted",
-    EnsureRoots = "ensure.roots": "before the root tasks are inserted",
-    TaskClaimed = "task.claimed": "after the claim, before the stage runs",
-    TaskOutput = "task.output": "before the output batches are stored",
-    TaskCommit = "task.commit": "before the commit",
-    TaskCommitted = "task.committed": "after the commit, before its relay",
-    RelaySeen = "relay.seen": "before requests are claimed in seen",
-    RelayChildren = "relay.children": "before children are inserted",
-    RelayHeads = "relay.heads": "before heads are written",
-    RelayHeld = "relay.held": "before heads are held",
-    RelayDead = "relay.dead": "before dead letters are written",
-    RelayReasons = "relay.reasons": "before reasons are written to the run",
-    RelayClose = "relay.close": "before `open` falls",
-    RelayHint = "relay.hint": "before children are hinted",
-    CloseStage = "close.stage": "before a stage is recorded closed",
-    CloseVerdict = "close.verdict": "before the verdict is frozen",
-    CloseGone = "close.gone": "before a page of missing heads is written",
-    CloseGoneDone = "close.gone_done": "before the gone pass is recorded done",
-    CloseFiles = "close.files": "before the file tasks are inserted",
-    CloseRun = "close.run": "before the run is recorded closed",
-    CloseImport = "close.import": "before the import is freed",
-    WakeTarget = "wake.target": "before a target is woken",
-    WakeDone = "wake.done": "before the import forgets whom to wake",
-    FileWrite = "file.write": "before a file is written",
-    FileWritten = "file.written": "after a file was renamed into place, before the commit",
-    DrainClaim = "drain.claim": "before a target's lease is taken",
-    DrainDefinition = "drain.definition": "before a target records a definition",
-    DrainArm = "drain.arm": "before rows are armed",
-    DrainArmed = "drain.armed": "after rows are armed, before the fenced write on the target",
-    DrainSend = "drain.send": "after the fenced write, before a call is sent",
-    DrainSent = "drain.sent": "after a call was answered, before the answer is written",
-    DrainAnswer = "drain.answer": "after an answer was written",
-    DrainProbe = "drain.probe": "before a target is read back",
-    DrainAttach = "drain.attach": "before a row is adopted",
-    DrainAttached = "drain.attached": "before a target is recorded attached",
-    DrainRelease = "drain.release": "before a target's lease is let go",
+named! {
+    /// A place where a process may die. The name is what `JOBPIPE_FAILPOINT` takes, the sentence says what is about to
+    /// happen there.
+    Point {
+        AdmitDefinition = "admit.definition": "before the definition is stored",
+        AdmitImport = "admit.import": "before the compare-and-set that admits the run",
+        EnsureRun = "ensure.run": "after admission, before the run is inserted",
+        EnsureRoots = "ensure.roots": "before the root tasks are inserted",
+        TaskClaimed = "task.claimed": "after the claim, before the stage runs",
+        TaskOutput = "task.output": "before the output batches are stored",
+        TaskCommit = "task.commit": "before the commit",
+        TaskCommitted = "task.committed": "after the commit, before its relay",
+        RelaySeen = "relay.seen": "before requests are claimed in seen",
+        RelayChildren = "relay.children": "before children are inserted",
+        RelayHeads = "relay.heads": "before heads are written",
+        RelayHeld = "relay.held": "before heads are held",
+        RelayDead = "relay.dead": "before dead letters are written",
+        RelayReasons = "relay.reasons": "before reasons are written to the run",
+        RelayClose = "relay.close": "before `open` falls",
+        RelayHint = "relay.hint": "before children are hinted",
+        CloseStage = "close.stage": "before a stage is recorded closed",
+        CloseVerdict = "close.verdict": "before the verdict is frozen",
+        CloseGone = "close.gone": "before a page of missing heads is written",
+        CloseGoneDone = "close.gone_done": "before the gone pass is recorded done",
+        CloseFiles = "close.files": "before the file tasks are inserted",
+        CloseRun = "close.run": "before the run is recorded closed",
+        CloseImport = "close.import": "before the import is freed",
+        WakeTarget = "wake.target": "before a target is woken",
+        WakeDone = "wake.done": "before the import forgets whom to wake",
+        FileWrite = "file.write": "before a file is written",
+        FileWritten = "file.written": "after a file was renamed into place, before the commit",
+        DrainClaim = "drain.claim": "before a target's lease is taken",
+        DrainDefinition = "drain.definition": "before a target records a definition",
+        DrainArm = "drain.arm": "before rows are armed",
+        DrainArmed = "drain.armed": "after rows are armed, before the fenced write on the target",
+        DrainSend = "drain.send": "after the fenced write, before a call is sent",
+        DrainSent = "drain.sent": "after a call was answered, before the answer is written",
+        DrainAnswer = "drain.answer": "after an answer was written",
+        DrainProbe = "drain.probe": "before a target is read back",
+        DrainAttach = "drain.attach": "before a row is adopted",
+        DrainAttached = "drain.attached": "before a target is recorded attached",
+        DrainRelease = "drain.release": "before a target's lease is let go",
+    }
 }
 
 /// This (simulated) process is dead: every step that hears it ends at once.

@@ -25,6 +25,7 @@ mod files;
 mod gone;
 mod heads;
 mod leases;
+mod named;
 mod relay;
 mod retention;
 mod settle;
