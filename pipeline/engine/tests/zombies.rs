@@ -322,3 +322,19 @@ async fn one_who_wakes_a_target_late_does_not_tell_it_of_an_older_run() {
     let told = target(&*world.store, "p1").doc.told.remove("acme/facebook").unwrap();
     assert_eq!((told.seq, told.present), (99, true));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_recheck_sends_nothing_of_a_definition_that_waits() {
+    let mut world = World::new(10, &["p1"]);
+    run(&world, &world.plan()).await;
+    edit(&world, &id("o003"), |row| row.recheck = true);
+    world.template = "v2".to_owned();
+    let waits = world.run().await;
+    assert!(waits.targets["p1"].waits.is_some(), "{waits:?}");
+    assert_eq!(world.pages.lock().unwrap().updates, 0, "nothing is sent until a person has looked");
+    assert!(row(&world, &id("o003")).recheck, "it is asked when they have");
+    let (cx, _) = world.cx(Arc::new(NoFailpoints));
+    admin::approve(&cx, &waits.run).await.unwrap();
+    world.run().await;
+    world.assert_in_step("approved");
+}

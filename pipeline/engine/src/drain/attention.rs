@@ -303,7 +303,8 @@ async fn recheck(
     for export in exports {
         let mine: Vec<&Row> =
             rows.iter().filter(|row| row.id.import == export.import && row.id.export == export.name).collect();
-        if mine.is_empty() {
+        // what waits for a person is asked again when they have looked
+        if mine.is_empty() || notes.waiting.contains(&export.mark) {
             continue;
         }
         // read after the rows: the definition must be the one that the target has recorded; a newer one is recorded

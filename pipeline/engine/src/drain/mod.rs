@@ -4,6 +4,7 @@
 //! fenced write on the target that the lease is still held, and only then sends. See docs/durability.md.
 
 mod answer;
+mod approval;
 mod arm;
 mod attach;
 mod attention;
@@ -30,7 +31,7 @@ use exports::Export;
 use jobpipe_core::{Millis, Op};
 use lease::Lease;
 use pace::Pacing;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Rounds under one lease before it is let go, so that pages take turns.
 const ROUNDS: usize = 32;
@@ -47,6 +48,8 @@ struct Notes {
     again: bool,
     /// Work is left, now or later.
     busy: bool,
+    /// Exports (by mark) of which nothing is begun: a person must look at their changed definition first.
+    waiting: BTreeSet<String>,
 }
 
 impl Notes {
@@ -194,8 +197,12 @@ async fn work(cx: &Cx, lease: &Lease, exports: &[Export]) -> Result<Round> {
     let mut marks = doc.marks.clone();
     // recorded by now, unless the rule is taken away
     start_again(&mut marks, exports);
+    notes.waiting = approval::waiting(cx, lease, exports, &mut marks).await?;
+    notes.busy |= !notes.waiting.is_empty();
     let scanned = attention::look(cx, lease, exports, &mut pacing, &mut armed, &mut notes).await?;
-    for export in exports.iter().filter(|export| export.walks) {
+    let walks: Vec<&Export> =
+        exports.iter().filter(|export| export.walks && !notes.waiting.contains(&export.mark)).collect();
+    for export in walks {
         walk::walk(cx, lease, export, &mut marks, &scanned, &mut pacing, &mut armed, &mut notes).await?;
     }
     let moved = marks != doc.marks;

@@ -10,13 +10,9 @@ use super::pace::Pacing;
 use crate::cx::Cx;
 use crate::docs::Mark;
 use crate::error::Result;
-use crate::event::Event;
 use crate::sabotage::Rule;
 use jobpipe_core::{Head, Millis, Row, RowId, RowState, RowWrite};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Share of a target's rows that a changed definition may touch without asking.
-const ASK_ABOVE: f64 = 0.3;
 
 /// What one head needs.
 enum Step {
@@ -43,11 +39,6 @@ pub(super) async fn walk(
     notes: &mut Notes,
 ) -> Result<()> {
     let Some(mut mark) = marks.get(&export.mark).cloned() else { return Ok(()) };
-    if !allowed(cx, lease, export, &mut mark).await? {
-        notes.busy = true;
-        marks.insert(export.mark.clone(), mark);
-        return Ok(());
-    }
     loop {
         let above = (mark.changed_gen, mark.key.clone());
         let heads = cx.store.heads_walk(&export.ledger, above, export.upto, cx.settings.page).await?;
@@ -101,7 +92,7 @@ async fn page(
 }
 
 /// Rows of these heads, and of the orphans that carry their markers.
-async fn rows_of(cx: &Cx, lease: &Lease, export: &Export, heads: &[Head]) -> Result<BTreeMap<RowId, Row>> {
+pub(super) async fn rows_of(cx: &Cx, lease: &Lease, export: &Export, heads: &[Head]) -> Result<BTreeMap<RowId, Row>> {
     let mut ids = Vec::with_capacity(heads.len());
     for head in heads {
         ids.push(export.row(&lease.target, &head.key));
@@ -225,68 +216,4 @@ enum Kind {
     Write,
     Arm,
     Stop,
-}
-
-/// A changed definition that would touch more than its share of a target's rows waits for a person.
-async fn allowed(cx: &Cx, lease: &Lease, export: &Export, mark: &mut Mark) -> Result<bool> {
-    let definition = export.closed.definition.clone();
-    if mark.allowed.as_ref() == Some(&definition) {
-        return Ok(true);
-    }
-    let asks = mark.allowed.is_some() && !export.closed.approved;
-    let posted = match asks {
-        true => cx.store.rows_posted(&lease.target, &export.import, &export.name).await?,
-        false => 0,
-    };
-    let why = match posted {
-        0 => None,
-        posted => touched(cx, lease, export, &mark.reached, posted).await?,
-    };
-    if let Some(why) = why {
-        if mark.waits.as_ref() != Some(&why) {
-            cx.emit(Event::TargetPaused { target: lease.known().doc.name, message: why.clone() });
-        }
-        mark.waits = Some(why);
-        return Ok(false);
-    }
-    mark.waits = None;
-    mark.allowed = Some(definition);
-    Ok(true)
-}
-
-/// Counts what the definition would do; the sentence when it is too much.
-async fn touched(
-    cx: &Cx,
-    lease: &Lease,
-    export: &Export,
-    reached: &(u64, String),
-    posted: u64,
-) -> Result<Option<String>> {
-    let mut above = (0, String::new());
-    let mut touched: u64 = 0;
-    loop {
-        let heads = cx.store.heads_walk(&export.ledger, above.clone(), export.upto, cx.settings.page).await?;
-        let Some(last) = heads.last() else { break };
-        above = (last.stamps.changed_gen, last.key.clone());
-        let rows = rows_of(cx, lease, export, &heads).await?;
-        for head in &heads {
-            let id = export.row(&lease.target, &head.key);
-            let Ok(want) = due::want(export, &id, Some(head)) else { continue };
-            // what changed since, or waits for its pace, would be sent whatever the definition
-            let due = export.due(rows.get(&id), &want, false);
-            let planned = (head.stamps.changed_gen, &head.key) <= (reached.0, &reached.1);
-            touched += u64::from(due.is_some() && planned);
-        }
-    }
-    #[expect(clippy::cast_precision_loss, reason = "a share for people, far below 2^52")]
-    let share = touched as f64 / posted.max(1) as f64;
-    Ok((share > ASK_ABOVE).then(|| {
-        format!(
-            "the changed definition would touch {touched} of {posted} posts ({:.0} %, asked above {:.0} %); \
-             nothing is sent until `jobpipe runs approve {}`",
-            share * 100.0,
-            ASK_ABOVE * 100.0,
-            export.closed.run
-        )
-    }))
 }
