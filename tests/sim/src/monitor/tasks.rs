@@ -1,72 +1,15 @@
-//! The invariants, looked at with every write that is applied and every call that a page hears.
-//!
-//! The monitor keeps its own account of who holds what and knows the outside; it takes no word of the engine for granted.
+//! Tasks, the stages and runs that they make up, and the files that are written of them.
 
-use crate::pages::{SEND_BY, TIMEOUT};
+use super::{Line, doc, now};
 use crate::process::Gate;
 use crate::world::World;
 use jobpipe_core::{
-    Commit, DeadLetter, DocKind, EffectCall, ErrorClass, HeadWrite, Millis, NewTask, Op, Row, RowId, RowState,
-    RunFacts, Stamps, Task, TaskInput, TaskState, TaskStore,
+    Commit, DeadLetter, DocKind, ErrorClass, HeadStore, Millis, NewTask, RunFacts, Task, TaskInput, TaskState,
+    TaskStore,
 };
-use jobpipe_core::{DocStore, HeadStore};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-
-/// The only import there is.
-pub(crate) const IMPORT: &str = "sim";
-
-/// One attempt as it was armed, to be sent at most once.
-#[derive(Debug)]
-struct Armed {
-    op: Op,
-    payload: Json,
-    at: Duration,
-}
-
-/// A record in a file: key, change, title.
-pub(crate) type Line = (String, String, String);
-
-/// What the monitor remembers.
-#[derive(Debug, Default)]
-pub(crate) struct Monitor {
-    /// Attempts that were armed and not yet sent, by row.
-    armed: BTreeMap<RowId, Vec<Armed>>,
-    /// Posts that rows hold to be superfluous.
-    extra: BTreeSet<String>,
-    /// Times in a row that a task's owner was taken for dead.
-    crashes: BTreeMap<String, u32>,
-    /// When runs were admitted, in true time.
-    pub admitted: BTreeMap<String, Millis>,
-    /// Runs in which a listing was given up, or a whole batch.
-    unlisted: BTreeSet<String>,
-    /// Items of which this many hold: never deleted.
-    pub steady: BTreeSet<String>,
-    /// A guard's removals were approved: no file of changes tells of them.
-    pub approved: bool,
-    /// Files by (export, run number): (key, change, title).
-    pub files: BTreeMap<(String, u64), Vec<Line>>,
-    /// The number of the store: one that was lost or restored has another.
-    pub stores: u64,
-    /// Which crawls a ledger's records come from: `a`, `b`.
-    pub ledgers: BTreeMap<String, [bool; 2]>,
-    /// Crashes after which an input may be set aside.
-    pub crash_limit: u32,
-    /// The import lists only what changed.
-    pub incremental: bool,
-}
-
-/// The store's calls never wait.
-fn now<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut future = std::pin::pin!(future);
-    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => Some(value),
-        Poll::Pending => None,
-    }
-}
 
 /// A task for people.
 pub(crate) fn name(task: &NewTask) -> String {
@@ -78,10 +21,6 @@ pub(crate) fn name(task: &NewTask) -> String {
         TaskInput::Closing => "closing".to_owned(),
     };
     format!("{}/{} [{input}] ({})", task.run, task.stage, task.id.get(..4).unwrap_or_default())
-}
-
-fn doc(world: &World, kind: DocKind, id: &str) -> Option<Json> {
-    now(world.store().doc(kind, id))?.ok()?.map(|doc| doc.body)
 }
 
 fn set(of: &Json, field: &str) -> BTreeSet<String> {
@@ -160,47 +99,7 @@ pub(crate) async fn batches_put(world: &World, who: &str, batches: &[(String, Ve
     }
 }
 
-/// What a run and its import may do.
-pub(crate) fn doc_written(world: &World, who: &str, kind: DocKind, id: &str, before: Option<&Json>, after: &Json) {
-    match kind {
-        DocKind::Run => run_written(world, who, id, before, after),
-        DocKind::Import => import_written(world, who, id, before, after),
-        DocKind::Target => {
-            let owner = |of: &Json| of["owner"].as_str().map(str::to_owned);
-            if let Some(old) = before.and_then(owner)
-                && old != who
-                && owner(after).as_ref() != Some(&old)
-                && who.starts_with('w')
-                && !world.seems_gone(&old)
-            {
-                world.violated(|| format!("{who} takes {id} from {old}, who lives and renews it"));
-            }
-            world.tell(|| {
-                let field = |name: &str| after[name].to_string();
-                format!(
-                    "{who}  target {id}: owner {} wake {} next {} busy {} attach {} epoch {} marks {} paused {}",
-                    field("owner"),
-                    field("wake"),
-                    field("next_at"),
-                    field("busy"),
-                    field("attach"),
-                    field("epoch"),
-                    after["marks"]
-                        .as_object()
-                        .into_iter()
-                        .flatten()
-                        .map(|(mark, at)| format!("{mark}@{}/{}", at["changed_gen"], at["key"]))
-                        .collect::<Vec<_>>()
-                        .join(" "),
-                    field("paused"),
-                )
-            });
-        }
-        _ => {}
-    }
-}
-
-fn run_written(world: &World, who: &str, id: &str, before: Option<&Json>, after: &Json) {
+pub(super) fn run_written(world: &World, who: &str, id: &str, before: Option<&Json>, after: &Json) {
     let Some(before) = before else {
         let started = world.now();
         world.monitor().admitted.entry(id.to_owned()).or_insert(started);
@@ -277,7 +176,7 @@ fn run_closed(world: &World, id: &str, run: &Json) {
     }
 }
 
-fn import_written(world: &World, who: &str, id: &str, before: Option<&Json>, after: &Json) {
+pub(super) fn import_written(world: &World, who: &str, id: &str, before: Option<&Json>, after: &Json) {
     let Some(before) = before else { return };
     let run = |of: &Json| of["open"]["facts"]["run"].as_str().map(str::to_owned);
     let (old, new) = (run(before), run(after));
@@ -306,100 +205,6 @@ fn import_written(world: &World, who: &str, id: &str, before: Option<&Json>, aft
     }
     if after["seq"].as_u64() < before["seq"].as_u64() {
         world.violated(|| format!("the number of runs of {id} went back"));
-    }
-}
-
-/// I3: a head only moves forward.
-pub(crate) fn head_written(world: &World, who: &str, before: Option<&Stamps>, write: &HeadWrite) {
-    let after = &write.stamps;
-    world.tell(|| {
-        format!(
-            "{who}  head {} {:?} {} seen {} changed {} held {} missed {}@{} rank {}",
-            write.key,
-            after.wanted,
-            &after.hash.get(..4).unwrap_or_default(),
-            after.seen_gen,
-            after.changed_gen,
-            after.held_gen,
-            after.missed,
-            after.missed_gen,
-            after.rank
-        )
-    });
-    let Some(before) = before else { return };
-    if after.seen_gen < before.seen_gen || after.held_gen < before.held_gen || after.missed_gen < before.missed_gen {
-        world.violated(|| format!("I3: the head of {} went back: {before:?} -> {after:?}", write.key));
-    }
-    let latest = before.seen_gen.max(before.held_gen).max(before.missed_gen);
-    if after.seen_gen.max(after.held_gen).max(after.missed_gen) < latest {
-        world.violated(|| format!("I3: the head of {} was written by a run older than {latest}", write.key));
-    }
-    if after.missed > before.missed && after.missed_gen == before.missed_gen {
-        world.violated(|| format!("a run counted {} missed twice", write.key));
-    }
-}
-
-/// I8 begins: the attempt is on record.
-pub(crate) fn row_written(world: &World, who: &str, row: &Row) {
-    world.tell(|| {
-        let attempt = row.attempt.as_ref().map(|attempt| format!("{:?} by {}", attempt.op, attempt.owner));
-        format!(
-            "{who}  row {} {}/{} {:?} {attempt:?} post {:?} content {:?} recheck {} extra {:?}",
-            row.id.target,
-            row.id.export,
-            row.id.key,
-            row.state,
-            row.post,
-            row.content.as_ref().and_then(|content| content.hash.clone()),
-            row.recheck,
-            row.extra
-        )
-    });
-    let at = world.elapsed();
-    let mut monitor = world.monitor();
-    monitor.extra.extend(row.extra.iter().cloned());
-    if row.state == RowState::Armed
-        && let Some(attempt) = &row.attempt
-    {
-        let armed = Armed { op: attempt.op, payload: attempt.payload.clone(), at };
-        monitor.armed.entry(row.id.clone()).or_default().push(armed);
-    }
-}
-
-/// I8: every call was armed, is sent once, and in time.
-pub(crate) fn page_called(world: &World, who: &str, target: &str, call: &EffectCall) {
-    world.tell(|| format!("{who}  call {target} {:?} {} {:?}", call.op, call.row.key, call.post));
-    let at = world.elapsed();
-    let mut monitor = world.monitor();
-    if call.op == Op::Delete && call.post.as_ref().is_some_and(|post| monitor.extra.contains(post)) {
-        return;
-    }
-    let armed = monitor.armed.entry(call.row.clone()).or_default();
-    let found = armed.iter().rposition(|armed| armed.op == call.op && armed.payload == call.payload);
-    match found {
-        None => {
-            drop(monitor);
-            world.violated(|| {
-                format!("I8: {who} calls {target} {:?} {} without an arm of its own", call.op, call.row.key)
-            });
-        }
-        Some(index) => {
-            let armed = armed.remove(index);
-            drop(monitor);
-            if at > armed.at + SEND_BY + TIMEOUT {
-                world.violated(|| {
-                    format!("{who} sends {:?} {} {:?} after it was armed", call.op, call.row.key, at - armed.at)
-                });
-            }
-        }
-    }
-}
-
-/// I2's other side: what is there all the time is never taken away.
-pub(crate) fn post_deleted(world: &World, target: &str, marker: &str) {
-    let key = marker.rsplit('.').next().unwrap_or_default();
-    if world.monitor().steady.contains(key) {
-        world.violated(|| format!("I2: the post of {key} on {target} is deleted, and its item was there all the time"));
     }
 }
 

@@ -1,0 +1,141 @@
+//! The store as a process sees it: the server applies each write at once and whole, or refuses it, or applies it and the
+//! answer gets lost, or applies it when its process is dead already. The monitor looks at every write that is applied.
+
+mod ledger;
+mod tasks;
+
+use crate::monitor;
+use crate::process::Gate;
+use crate::world::World;
+use async_trait::async_trait;
+use jobpipe_core::{Doc, DocKind, DocStore, StoreError, StoreResult};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) struct SimStore {
+    world: Arc<World>,
+    gate: Arc<Gate>,
+}
+
+fn unavailable(what: &str) -> StoreError {
+    StoreError::Unavailable { message: format!("simulated: {what}") }
+}
+
+impl SimStore {
+    pub(crate) fn new(world: Arc<World>, gate: Arc<Gate>) -> Self {
+        Self { world, gate }
+    }
+
+    /// Now and then a call takes a while, so that others get in between.
+    async fn linger(&self) {
+        if self.world.chance.hit(0.25) {
+            tokio::time::sleep(Duration::from_millis(self.world.chance.between(1, 6))).await;
+        }
+        self.gate.pass().await;
+    }
+
+    async fn read<T>(&self, call: impl Future<Output = StoreResult<T>> + Send) -> StoreResult<T> {
+        self.gate.pass().await;
+        let answer = call.await;
+        self.linger().await;
+        answer
+    }
+
+    async fn write<T, F>(&self, call: F) -> StoreResult<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = StoreResult<T>> + Send + 'static,
+    {
+        self.linger().await;
+        let world = &self.world;
+        world.step();
+        if world.fault("store refused", world.faults.store_refuses) {
+            self.gate.fail();
+            return Err(unavailable("not applied"));
+        }
+        let lies = world.fault("store applied, then failed", world.faults.store_lies);
+        let answer = if world.fault("store applied late", world.faults.store_late) {
+            let late = Duration::from_millis(world.chance.between(5, 400));
+            let server = tokio::spawn(async move {
+                tokio::time::sleep(late).await;
+                call.await
+            });
+            server.await.map_err(|_| unavailable("the server panicked"))?
+        } else {
+            call.await
+        };
+        self.linger().await;
+        if lies {
+            self.gate.fail();
+            return Err(unavailable("applied"));
+        }
+        answer
+    }
+
+    /// A bulk whose elements stand for themselves: a crash of the server may leave any part of it applied.
+    async fn bulk<E, T, F, C>(&self, elements: Vec<E>, call: C) -> StoreResult<T>
+    where
+        E: Send + 'static,
+        T: Send + 'static,
+        F: Future<Output = StoreResult<T>> + Send + 'static,
+        C: FnOnce(Vec<E>) -> F + Send,
+    {
+        let world = &self.world;
+        if elements.len() > 1 && world.fault("bulk applied in part", world.faults.store_lies * 2.0) {
+            self.linger().await;
+            world.step();
+            let part = elements.into_iter().filter(|_| world.chance.hit(0.5)).collect();
+            call(part).await?;
+            self.linger().await;
+            self.gate.fail();
+            return Err(unavailable("applied in part"));
+        }
+        self.write(call(elements)).await
+    }
+}
+
+#[async_trait]
+impl DocStore for SimStore {
+    async fn doc(&self, kind: DocKind, id: &str) -> StoreResult<Option<Doc>> {
+        let store = self.world.store();
+        self.read(async move { store.doc(kind, id).await }).await
+    }
+
+    async fn doc_insert(&self, kind: DocKind, id: &str, doc: Doc) -> StoreResult<bool> {
+        let (world, id, who) = (Arc::clone(&self.world), id.to_owned(), self.gate.name.clone());
+        self.write(async move {
+            let body = doc.body.clone();
+            let applied = world.store().doc_insert(kind, &id, doc).await?;
+            if applied {
+                monitor::doc_written(&world, &who, kind, &id, None, &body);
+            }
+            Ok(applied)
+        })
+        .await
+    }
+
+    async fn doc_replace(&self, kind: DocKind, id: &str, expect: u64, doc: Doc) -> StoreResult<bool> {
+        let (world, id, who) = (Arc::clone(&self.world), id.to_owned(), self.gate.name.clone());
+        self.write(async move {
+            let before = world.store().doc(kind, &id).await?.map(|doc| doc.body);
+            let body = doc.body.clone();
+            let applied = world.store().doc_replace(kind, &id, expect, doc).await?;
+            if applied {
+                monitor::doc_written(&world, &who, kind, &id, before.as_ref(), &body);
+            }
+            Ok(applied)
+        })
+        .await
+    }
+
+    async fn doc_delete(&self, kind: DocKind, id: &str) -> StoreResult<()> {
+        let (world, id) = (Arc::clone(&self.world), id.to_owned());
+        self.write(async move { world.store().doc_delete(kind, &id).await }).await
+    }
+
+    async fn docs(&self, kind: DocKind, prefix: &str, after: &str, limit: usize) -> StoreResult<Vec<(String, Doc)>> {
+        let store = self.world.store();
+        self.read(async move { store.docs(kind, prefix, after, limit).await }).await
+    }
+}
