@@ -1,7 +1,7 @@
 //! What people ask of runs, and what they may do to them: the one read facade of CLI and dashboard.
 
 use crate::cx::Cx;
-use crate::docs::{self, Command, ImportDoc, Read, RunDoc, RunState, TargetDoc};
+use crate::docs::{self, ClosedRun, Command, ImportDoc, Read, RunDoc, RunState, TargetDoc};
 use crate::error::{EngineError, Result};
 use crate::sabotage::Rule;
 use crate::{admission, gone};
@@ -295,12 +295,20 @@ pub async fn approve(cx: &Cx, id: &str) -> Result<()> {
         }
         if closed.guard.is_some() {
             let layout = cx.layout(&closed.definition).await?;
+            // before the heads: whoever writes files next must know, also after a crash in between
+            let held_back = gone::held_back(cx, &layout, closed.seq).await?;
+            if !held_back.is_subset(&closed.untold) {
+                let untold = closed.untold.union(&held_back).cloned().collect();
+                let new = ImportDoc { closed: Some(ClosedRun { untold, ..closed }), ..import.doc.clone() };
+                docs::replace(&*cx.store, &*cx.ids, DocKind::Import, name, &import, new).await?;
+                continue;
+            }
             gone::accept(cx, &layout, closed.seq).await?;
         }
         let mut new = import.doc.clone();
         new.accepted_gen = closed.seq;
         new.to_wake.extend(closed.targets.values().flatten().map(|target| target.id.clone()));
-        new.closed = Some(crate::docs::ClosedRun { guard: None, approved: true, ..closed });
+        new.closed = Some(ClosedRun { guard: None, approved: true, ..closed });
         if docs::replace(&*cx.store, &*cx.ids, DocKind::Import, name, &import, new).await?.is_some() {
             break;
         }

@@ -11,6 +11,7 @@ use crate::layout::Layout;
 use crate::sabotage::Rule;
 use crate::{admission, cursor};
 use jobpipe_core::{DocKind, Feed, NewTask, StagePlan, TaskInput};
+use std::collections::BTreeSet;
 
 /// Takes every step towards the end that can be taken; true when the run is closed and the import free.
 pub(crate) async fn advance(cx: &Cx, id: &str) -> Result<bool> {
@@ -179,12 +180,13 @@ async fn read_nothing(cx: &Cx, layout: &Layout, run: &RunDoc) -> Result<bool> {
 async fn make_files(cx: &Cx, layout: &Layout, run: &RunDoc) -> Result<()> {
     let facts = &run.open.facts;
     let nothing = read_nothing(cx, layout, run).await?;
+    let untold = admission::import(cx, &facts.import).await?.doc.closed.map(|closed| closed.untold).unwrap_or_default();
     let mut tasks = Vec::new();
     for stage in layout.files() {
         // what changed is told all the same: no later file would tell it
         let tells = nothing && stage.feed == Feed::Changes && {
-            let above = (facts.seq, String::new());
-            !cx.store.heads_walk(&layout.ledger_of(stage), above, facts.seq, 1).await?.is_empty()
+            let (ledger, above) = (layout.ledger_of(stage), (facts.seq, String::new()));
+            untold.contains(&ledger) || !cx.store.heads_walk(&ledger, above, facts.seq, 1).await?.is_empty()
         };
         if !nothing || tells {
             tasks.push(NewTask::new(&facts.run, &stage.name, &stage.queue, "", TaskInput::Closing));
@@ -240,6 +242,7 @@ async fn freed(cx: &Cx, layout: &Layout, run: &RunDoc, import: &ImportDoc) -> Re
         targets: run.open.targets.clone(),
         guard: run.guard.clone(),
         approved: run.open.approved,
+        untold: BTreeSet::new(),
     });
     if run.guard.is_none() {
         new.accepted_gen = facts.seq;

@@ -60,6 +60,9 @@ pub struct ClosedRun {
     pub guard: Option<String>,
     /// Changes of a definition are approved beforehand (`--yes`, `runs approve`).
     pub approved: bool,
+    /// Ledgers of which removals were approved after the run's files were written: those of the next run tell of them.
+    #[serde(default)]
+    pub untold: BTreeSet<String>,
 }
 
 impl ClosedRun {
@@ -69,10 +72,11 @@ impl ClosedRun {
         self.targets.get(export).is_some_and(|targets| targets.iter().any(|one| one.id == target))
     }
 
-    /// What `target` is told of this run for `export`, when it is woken.
+    /// What `target` is told of this run for `export`, when it is woken under this epoch of the store.
     #[must_use]
-    pub fn told(&self, export: &str, target: &str, cancelled: &BTreeSet<u64>) -> Told {
+    pub fn told(&self, export: &str, target: &str, cancelled: &BTreeSet<u64>, epoch: u64) -> Told {
         Told {
+            epoch,
             run: self.run.clone(),
             seq: self.seq,
             definition: self.definition.clone(),
@@ -89,6 +93,9 @@ impl ClosedRun {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Told {
+    /// The epoch of the store that the run is in: another one counts its runs anew.
+    #[serde(default)]
+    pub epoch: u64,
     /// The run's id.
     pub run: String,
     /// Its number.
@@ -112,11 +119,11 @@ impl Told {
         if self.guard.is_some() { format!("{}+guard", self.definition) } else { self.definition.clone() }
     }
 
-    /// True when `other` is told later. One who wakes the target late tells of an older run, or of one that was not
-    /// approved yet.
+    /// True when `other` is told later. One who wakes the target late tells of an older run, of one that was not
+    /// approved yet, or of one of a store that is lost.
     #[must_use]
     pub fn yields_to(&self, other: &Self) -> bool {
-        (self.seq, self.approved) <= (other.seq, other.approved)
+        (self.epoch, self.seq, self.approved) <= (other.epoch, other.seq, other.approved)
     }
 }
 

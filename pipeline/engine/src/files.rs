@@ -1,5 +1,6 @@
 //! The one task of a file export: it reads what the file is made of in its order, and gives it to the stage.
 
+use crate::admission;
 use crate::batch;
 use crate::cx::Cx;
 use crate::docs;
@@ -12,8 +13,8 @@ use crate::settle::Settled;
 use crate::sort::{Merge, Sortable, Sorter};
 use async_trait::async_trait;
 use jobpipe_core::{
-    Counts, DocKind, Fate, Feed, FileRecord, Head, RecordReader, RunFacts, StageCx, StagePlan, StateStore, StoreError,
-    Task, TaskId, TaskResult, TaskState, Wanted, Written,
+    Counts, DocKind, Fate, Feed, FileRecord, Head, RecordReader, RunFacts, StageCx, StagePlan, Stamps, StateStore,
+    StoreError, Task, TaskId, TaskResult, TaskState, Version, Wanted, Written,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -103,7 +104,11 @@ async fn reader(cx: &Cx, layout: &Layout, facts: &RunFacts, stage: &StagePlan) -
     let store = Arc::clone(&cx.store);
     Ok(match stage.feed {
         Feed::Snapshot => Box::new(Snapshot { store, ledger, after: String::new() }),
-        Feed::Changes => Box::new(Changes { store, ledger, seq, after: String::new() }),
+        Feed::Changes => {
+            let closed = admission::import(cx, &facts.import).await?.doc.closed;
+            let late = closed.filter(|closed| closed.untold.contains(&ledger)).map(|closed| closed.seq);
+            Box::new(Changes { store, ledger, seq, late, above: (late.unwrap_or(seq), String::new()) })
+        }
         Feed::Run | Feed::Batches | Feed::Heads => Box::new(sorted(cx, layout, &facts.run, &ledger).await?),
     })
 }
@@ -193,23 +198,25 @@ impl RecordReader for Snapshot {
     }
 }
 
-/// The heads that the run changed.
+/// The heads that the run changed, and those whose removal by the run before was approved after its files were written.
 struct Changes {
     store: Arc<dyn StateStore>,
     ledger: String,
     seq: u64,
-    after: String,
+    /// The run before, if removals of it are untold.
+    late: Option<u64>,
+    above: (u64, String),
 }
 
 #[async_trait]
 impl RecordReader for Changes {
     async fn next(&mut self) -> std::result::Result<Vec<FileRecord>, StoreError> {
         loop {
-            let above = (self.seq, self.after.clone());
-            let heads = self.store.heads_walk(&self.ledger, above, self.seq, CHUNK).await?;
+            let heads = self.store.heads_walk(&self.ledger, self.above.clone(), self.seq, CHUNK).await?;
             let Some(last) = heads.last() else { return Ok(Vec::new()) };
-            self.after.clone_from(&last.key);
-            let chunk: Vec<FileRecord> = heads.into_iter().filter_map(changed).collect();
+            self.above = (last.stamps.changed_gen, last.key.clone());
+            let heads = heads.into_iter().filter(|head| self.tells(&head.stamps));
+            let chunk: Vec<FileRecord> = heads.filter_map(|head| changed(head, self.late)).collect();
             if !chunk.is_empty() {
                 return Ok(chunk);
             }
@@ -217,11 +224,33 @@ impl RecordReader for Changes {
     }
 }
 
+impl Changes {
+    /// Of the run before only late removals are left to be told, also where another reason to remove came on top.
+    fn tells(&self, head: &Stamps) -> bool {
+        let removed = head.wanted == Wanted::Gone || is_late(head.before.as_ref(), self.late);
+        head.changed_gen == self.seq || (Some(head.changed_gen) == self.late && removed)
+    }
+}
+
+/// True for the version that an untold removal made.
+fn is_late(version: Option<&Version>, late: Option<u64>) -> bool {
+    version.is_some_and(|version| version.wanted == Wanted::Gone && Some(version.changed_gen) == late)
+}
+
+/// The version before, as the files so far tell it: what is removed and untold is still there, unless no run ever saw it.
+fn told(before: Option<&Version>, late: Option<u64>) -> Option<Version> {
+    let wanted = |version: &Version| match version.hash.is_empty() {
+        false if is_late(before, late) => Wanted::Live,
+        _ => version.wanted,
+    };
+    before.map(|version| Version { wanted: wanted(version), ..version.clone() })
+}
+
 /// How the run changed a head, as a reader of the file sees it; `None` when nothing visible happened.
-fn changed(head: Head) -> Option<FileRecord> {
+fn changed(head: Head, late: Option<u64>) -> Option<FileRecord> {
     let stamps = &head.stamps;
-    let before = stamps.before.as_ref();
-    if !heads::differs(before, stamps) {
+    let before = told(stamps.before.as_ref(), late);
+    if !heads::differs(before.as_ref(), stamps) {
         return None;
     }
     let was_live = before.is_some_and(|before| before.wanted == Wanted::Live);

@@ -201,6 +201,25 @@ async fn count_missed(
     }
 }
 
+/// Ledgers in which the guarded run `seq` was not allowed to remove what it counted missed.
+pub(crate) async fn held_back(cx: &Cx, layout: &Layout, seq: u64) -> Result<BTreeSet<String>> {
+    let mut ledgers = BTreeSet::new();
+    for ledger in layout.ledgers.iter().filter(|ledger| ledger.tracked) {
+        let Some(policy) = layout.gone_policy(ledger) else { continue };
+        let mut after = String::new();
+        loop {
+            let page = cx.store.heads_unseen(&ledger.id, seq, &after, cx.settings.page).await?;
+            let Some((last, _)) = page.last() else { break };
+            after.clone_from(last);
+            if page.iter().any(|(_, head)| heads::waits(head, seq, policy.after)) {
+                ledgers.insert(ledger.id.clone());
+                break;
+            }
+        }
+    }
+    Ok(ledgers)
+}
+
 /// Declares gone what the guarded run `seq` counted missed often enough but was not allowed to remove.
 pub(crate) async fn accept(cx: &Cx, layout: &Layout, seq: u64) -> Result<()> {
     for ledger in layout.ledgers.iter().filter(|ledger| ledger.tracked) {

@@ -191,6 +191,12 @@ pub(crate) fn goes(head: &Stamps, seq: u64, after: u32) -> bool {
     head.seen_gen < seq && head.held_gen < seq && missed >= after && (wanted || went(head, seq))
 }
 
+/// True when run `seq` counted the head missed often enough, and a guard held its removal back.
+#[must_use]
+pub(crate) fn waits(head: &Stamps, seq: u64, after: u32) -> bool {
+    head.missed_gen == seq && head.missed >= after && matches!(head.wanted, Wanted::Live | Wanted::Stub)
+}
+
 /// True when the pass of run `seq` declared the head gone.
 #[must_use]
 pub(crate) fn went(head: &Stamps, seq: u64) -> bool {

@@ -1,6 +1,6 @@
 //! The decisions of [`super`] written in bulk: read the stamps, decide, compare and set; those that lost are read again.
 
-use super::{Seen, Sighting, Writer, hold, miss, see, url_print};
+use super::{Seen, Sighting, Writer, hold, miss, see, url_print, waits};
 use crate::cx::Cx;
 use crate::error::Result;
 use crate::sabotage::Rule;
@@ -159,9 +159,7 @@ pub(crate) async fn accept_keys(
 ) -> Result<()> {
     let writes: Vec<HeadWrite> = page
         .iter()
-        .filter(|(_, head)| {
-            head.missed_gen == seq && head.missed >= after && matches!(head.wanted, Wanted::Live | Wanted::Stub)
-        })
+        .filter(|(_, head)| waits(head, seq, after))
         .map(|(key, head)| {
             let before = Some(Version { hash: head.hash.clone(), wanted: head.wanted, changed_gen: head.changed_gen });
             change(&*cx.ids, key, head, Stamps { wanted: Wanted::Gone, changed_gen: seq, before, ..head.clone() })
