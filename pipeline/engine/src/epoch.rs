@@ -51,6 +51,10 @@ async fn restart(cx: &Cx, target: &str, epoch: u64) -> Result<()> {
             new.paused = None;
             new.crashes = 0;
         }
+        // what the backup was told stands, until a run is closed here
+        for told in new.told.values_mut() {
+            told.epoch = epoch;
+        }
         new.wake += 1;
         new.next_at = Some(0);
         new.busy = true;

@@ -25,7 +25,8 @@ pub(crate) async fn execute(cx: &Cx, task: &Task) -> Result<()> {
         return Ok(());
     }
     let Admitted { layout, facts } = cx.admitted(&task.task.run).await?;
-    let mut settled = work(cx, &layout, &facts, task).await?;
+    let done = work(cx, &layout, &facts, task).await;
+    let Some(mut settled) = relay::unless_over(cx, &task.task.run, done).await? else { return Ok(()) };
     if !cx.keeps(Rule::RetryFence) && !settled.retries.is_empty() {
         store(cx, task, settled.records).await?;
         settled = work(cx, &layout, &facts, task).await?;

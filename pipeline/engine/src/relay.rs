@@ -2,7 +2,7 @@
 
 use crate::cx::{Admitted, Cx};
 use crate::docs::{self, Read, RunDoc, RunState};
-use crate::error::Result;
+use crate::error::{EngineError, Result};
 use crate::event::Event;
 use crate::failpoint::Point;
 use crate::heads::{self, Writer};
@@ -10,7 +10,7 @@ use crate::layout::Layout;
 use crate::sabotage::Rule;
 use crate::{batch, docs::ImportDoc};
 use jobpipe_core::{
-    DocKind, Follow, Hint, NewTask, Output, Reason, Record, Request, StageKind, Task, TaskInput, TaskResult,
+    DocKind, Follow, Hint, NewTask, Output, Reason, Record, Request, StageKind, StoreError, Task, TaskInput, TaskResult,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,6 +25,22 @@ pub(crate) type Stored = BTreeMap<String, Vec<Record>>;
 
 /// The relay of a committed task.
 pub(crate) async fn relay_result(cx: &Cx, task: &NewTask, result: &TaskResult, stored: &Stored) -> Result<()> {
+    let done = relay_open(cx, task, result, stored).await;
+    unless_over(cx, &task.run, done).await.map(|_| ())
+}
+
+/// A step for a run, or `None` when it missed something that was stored and the run is over by now: what a run needs may
+/// be cleared once it is closed, and one who slept through its end has nothing left to do for it.
+pub(crate) async fn unless_over<T>(cx: &Cx, run: &str, done: Result<T>) -> Result<Option<T>> {
+    match done {
+        Err(EngineError::Store(StoreError::Corrupt { .. })) if cx.run(run).await?.doc.state == RunState::Closed => {
+            Ok(None)
+        }
+        done => done.map(Some),
+    }
+}
+
+async fn relay_open(cx: &Cx, task: &NewTask, result: &TaskResult, stored: &Stored) -> Result<()> {
     let run = cx.run(&task.run).await?;
     // a run closes when nothing of it is open: another has relayed this one, and what it needs may be cleared
     if run.doc.state == RunState::Closed {

@@ -1,7 +1,7 @@
 //! The sweep repeats every step that a crash may have skipped. All of it is idempotent.
 
 use crate::cx::Cx;
-use crate::docs::{self, ImportDoc, Read};
+use crate::docs::{self, ImportDoc, Read, TargetDoc};
 use crate::drain;
 use crate::error::Result;
 use crate::leases::Watch;
@@ -43,7 +43,9 @@ pub async fn take_over(cx: &Cx) -> Result<Memory> {
 /// Frees what others hold and what was seen to stand still for a whole time to live.
 async fn take_standing(cx: &Cx, memory: &mut Memory, runs: &[String], ttl: Duration) -> Result<()> {
     let mut look = memory.targets.look(ttl);
-    drain::free_leases(cx, |target, doc| look.stands(cx, target, doc.fence, doc.renewal)).await?;
+    // a store that was lost or put back counts claims anew: another epoch is another lease
+    let lease = |target: &str, doc: &TargetDoc| format!("{target} {}", doc.fence_epoch);
+    drain::free_leases(cx, |target, doc| look.stands(cx, &lease(target, doc), doc.fence, doc.renewal)).await?;
     let mut look = memory.tasks.look(ttl);
     for run in runs {
         free_running(cx, run, |task| look.stands(cx, &task.task.id, task.fence, task.renewal)).await?;

@@ -324,6 +324,76 @@ async fn one_who_wakes_a_target_late_does_not_tell_it_of_an_older_run() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_who_slept_through_the_loss_of_a_store_tells_nothing_of_its_runs() {
+    let world = World::new(2, &["p1"]);
+    run(&world, &world.plan()).await;
+    let store = Arc::clone(&world.store);
+    let other = Between::new(Point::WakeTarget, move || {
+        change(&*store, "p1", |doc| {
+            let told = doc.told.get_mut("acme/facebook").unwrap();
+            (told.epoch, told.seq) = (told.epoch - 1, 99);
+        });
+    });
+    run_with(&world, &world.plan(), other).await;
+    let doc = target(&*world.store, "p1").doc;
+    assert_eq!((doc.told["acme/facebook"].seq, doc.told["acme/facebook"].epoch), (2, doc.fence_epoch));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_told_of_another_store_is_not_drained() {
+    let world = World::new(2, &["p1"]);
+    run(&world, &world.plan()).await;
+    edit(&world, &id("o000"), |row| row.recheck = true);
+    change(&*world.store, "p1", |doc| {
+        doc.told.get_mut("acme/facebook").unwrap().epoch -= 1;
+        doc.next_at = Some(0);
+    });
+    let process = Process::start(&world, Arc::new(NoFailpoints));
+    until("the target rests", async || target(&*world.store, "p1").doc.next_at != Some(0)).await;
+    process.end().await;
+    assert!(row(&world, &id("o000")).recheck, "nobody may say what it is to have");
+    run(&world, &world.plan()).await;
+    assert!(!row(&world, &id("o000")).recheck);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_armed_without_the_lease_is_looked_at_by_who_has_it() {
+    let world = World::new(3, &["p1"]);
+    let store = Arc::clone(&world.store);
+    let rests = Between::new(Point::DrainArmed, move || {
+        change(&*store, "p1", |doc| {
+            doc.fence += 1;
+            (doc.owner, doc.next_at, doc.busy) = (None, None, false);
+        });
+    });
+    let run = admit(&world, &world.plan()).await;
+    let process = Process::start(&world, rests);
+    until("the rows are made", async || world.pages.lock().unwrap().texts("p1") == world.expected()).await;
+    done(&process.cx, &run).await;
+    process.end().await;
+    world.assert_in_step("end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lease_of_another_store_is_another_lease() {
+    let ttl = Duration::from_secs(60);
+    let mut world = World::new(1, &["p1"]);
+    run(&world, &world.plan()).await;
+    change(&*world.store, "p1", |doc| doc.owner = Some("one of the old store".into()));
+    world.lease_ttl = Some(ttl);
+    let process = Process::start(&world, Arc::new(NoFailpoints));
+    sleep(ttl / 10 * 9).await;
+    change(&*world.store, "p1", |doc| {
+        doc.fence_epoch += 1;
+        doc.owner = Some("one of the new store".into());
+    });
+    sleep(ttl / 2).await;
+    assert_eq!(target(&*world.store, "p1").doc.owner.as_deref(), Some("one of the new store"));
+    until("it is taken", async || target(&*world.store, "p1").doc.owner.is_none()).await;
+    process.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_recheck_sends_nothing_of_a_definition_that_waits() {
     let mut world = World::new(10, &["p1"]);
     run(&world, &world.plan()).await;

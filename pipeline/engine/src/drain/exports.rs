@@ -56,10 +56,14 @@ impl Export {
 }
 
 /// The exports of a target. `Err` in words when one of them cannot be made here (a token is missing, say).
-pub(super) async fn gather(cx: &Cx, doc: &TargetDoc) -> Result<std::result::Result<Vec<Export>, String>> {
+pub(super) async fn gather(cx: &Cx, doc: &TargetDoc, epoch: u64) -> Result<std::result::Result<Vec<Export>, String>> {
     let mut exports = Vec::new();
     for (mark, recorded) in &doc.marks {
         let (Some((import, name)), Some(closed)) = (mark.split_once('/'), doc.told.get(mark)) else { continue };
+        if closed.epoch != epoch {
+            // one who slept through the loss of a store tells of its runs, whose numbers say nothing here
+            continue;
+        }
         let mut layout = cx.layout(&closed.definition).await?;
         let mut present = closed.present;
         let mut walks = present || !cx.keeps(Rule::RemovedKeeps);

@@ -121,8 +121,13 @@ pub(super) async fn release(
 
 /// Wakes every target that the import still has to wake, then forgets them. Repeated by the sweep until it is done.
 pub(crate) async fn wake_targets(cx: &Cx, import: &str) -> Result<()> {
+    if admission::import(cx, import).await?.doc.to_wake.is_empty() {
+        return Ok(());
+    }
+    let epoch = epoch::read(cx).await?.epoch;
     let read = admission::import(cx, import).await?;
-    if read.doc.to_wake.is_empty() {
+    if epoch::read(cx).await?.epoch != epoch {
+        // another store took its place in between: the sweep comes again
         return Ok(());
     }
     if !cx.keeps(Rule::WakeAgain) {
@@ -130,7 +135,7 @@ pub(crate) async fn wake_targets(cx: &Cx, import: &str) -> Result<()> {
     }
     for target in &read.doc.to_wake {
         cx.at(Point::WakeTarget)?;
-        wake(cx, &read.doc, import, target).await?;
+        wake(cx, epoch, &read.doc, import, target).await?;
     }
     cx.at(Point::WakeDone)?;
     forget(cx, import, &read).await?;
@@ -158,7 +163,7 @@ pub(super) async fn nudge(cx: &Cx, target: &str) -> Result<()> {
     }
 }
 
-async fn wake(cx: &Cx, import: &ImportDoc, name: &str, target: &str) -> Result<()> {
+async fn wake(cx: &Cx, epoch: u64, import: &ImportDoc, name: &str, target: &str) -> Result<()> {
     let closed = import.closed.as_ref();
     let listed = closed.iter().flat_map(|closed| closed.targets.values().flatten()).find(|one| one.id == target);
     loop {
@@ -176,7 +181,7 @@ async fn wake(cx: &Cx, import: &ImportDoc, name: &str, target: &str) -> Result<(
             new.name.clone_from(&listed.name);
         }
         if let Some(closed) = closed {
-            tell(&mut new, closed, &import.cancelled, name, target);
+            tell(&mut new, epoch, closed, &import.cancelled, name, target);
         }
         if docs::replace(&*cx.store, &*cx.ids, DocKind::Target, target, &read, new).await?.is_some() {
             return Ok(());
@@ -185,12 +190,12 @@ async fn wake(cx: &Cx, import: &ImportDoc, name: &str, target: &str) -> Result<(
 }
 
 /// Tells the target of the import's last closed run: exports that it belongs to, and those that it belonged to.
-fn tell(doc: &mut TargetDoc, closed: &ClosedRun, cancelled: &BTreeSet<u64>, import: &str, target: &str) {
+fn tell(doc: &mut TargetDoc, epoch: u64, closed: &ClosedRun, cancelled: &BTreeSet<u64>, import: &str, target: &str) {
     let known = doc.marks.keys().filter_map(|mark| mark.split_once('/')).filter(|(of, _)| *of == import);
     let mut exports: BTreeSet<String> = known.map(|(_, export)| export.to_owned()).collect();
     exports.extend(closed.targets.keys().filter(|export| closed.has_target(export, target)).cloned());
     for export in exports {
-        let told = closed.told(&export, target, cancelled);
+        let told = closed.told(&export, target, cancelled, epoch);
         let mark = format!("{import}/{export}");
         doc.marks.entry(mark.clone()).or_default();
         if doc.told.get(&mark).is_none_or(|old| old.yields_to(&told)) {

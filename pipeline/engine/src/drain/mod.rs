@@ -105,7 +105,7 @@ pub(crate) async fn drain(cx: &Cx, target: &str) -> Result<()> {
 
 async fn round(cx: &Cx, lease: &Lease) -> Result<Round> {
     let doc = lease.known().doc;
-    let exports = match exports::gather(cx, &doc).await? {
+    let exports = match exports::gather(cx, &doc, lease.epoch.epoch).await? {
         Ok(exports) => exports,
         Err(why) => return rest_with(cx, &doc, why),
     };
@@ -209,6 +209,8 @@ async fn work(cx: &Cx, lease: &Lease, exports: &[Export]) -> Result<Round> {
     if (!armed.is_empty() || moved) && !prove(cx, lease, marks, &pacing, &armed).await? && cx.keeps(Rule::ArmProof) {
         let answers = armed.into_iter().map(|armed| Answer { armed, end: End::unsent(cx, 0) }).collect();
         answer::write(cx, lease, answers, &mut notes).await?;
+        // whoever took the lease may be at rest already, and has not seen these rows
+        lease::nudge(cx, &lease.target).await?;
         return Ok(Round::Lost);
     }
     if !armed.is_empty() {

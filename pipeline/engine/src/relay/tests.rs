@@ -59,10 +59,8 @@ fn cx(store: &Arc<MemoryStore>) -> Cx {
     }
 }
 
-#[tokio::test]
-async fn a_relay_that_comes_after_the_end_of_its_run_leaves_nothing() {
-    let store = Arc::new(MemoryStore::new());
-    let cx = cx(&store);
+/// The run `acme@1` of a plan without stages.
+async fn insert_run(cx: &Cx, state: RunState) {
     let plan = Plan { name: "acme".to_owned(), stages: Vec::new(), schedule: None };
     docs::insert(&*cx.store, &*cx.ids, DocKind::Definition, &plan.hash(), &plan).await.unwrap();
     let facts = RunFacts {
@@ -74,10 +72,16 @@ async fn a_relay_that_comes_after_the_end_of_its_run_leaves_nothing() {
         limit: None,
     };
     let open = OpenRun { definition: plan.hash(), facts, targets: BTreeMap::new(), approved: false };
-    let run = RunDoc { state: RunState::Closed, cleared: true, ..RunDoc::new(open) };
+    let run = RunDoc { state, cleared: state == RunState::Closed, ..RunDoc::new(open) };
     docs::insert(&*cx.store, &*cx.ids, DocKind::Run, "acme@1", &run).await.unwrap();
-    admission::import(&cx, "acme").await.unwrap();
+    admission::import(cx, "acme").await.unwrap();
+}
 
+#[tokio::test]
+async fn a_relay_that_comes_after_the_end_of_its_run_leaves_nothing() {
+    let store = Arc::new(MemoryStore::new());
+    let cx = cx(&store);
+    insert_run(&cx, RunState::Closed).await;
     let task = NewTask::new("acme@1", "crawl", "crawl", "", TaskInput::Requests(Vec::new()));
     let child = NewTask::new("acme@1", "transform", "crawl", "", TaskInput::Batch("acme@1/t/1/0".to_owned()));
     let result = TaskResult {
@@ -87,4 +91,14 @@ async fn a_relay_that_comes_after_the_end_of_its_run_leaves_nothing() {
     };
     relay_result(&cx, &task, &result, &Stored::new()).await.unwrap();
     assert_eq!(store.tasks_of("acme@1", None, "", 10).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn what_a_run_that_is_over_needed_may_be_missing() {
+    for (state, over) in [(RunState::Open, false), (RunState::Closed, true)] {
+        let cx = cx(&Arc::new(MemoryStore::new()));
+        insert_run(&cx, state).await;
+        let done = batch::read(&*cx.store, "acme@1/t/1/0").await;
+        assert_eq!(unless_over(&cx, "acme@1", done).await.is_ok_and(|done| done.is_none()), over);
+    }
 }
