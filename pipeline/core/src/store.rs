@@ -46,6 +46,12 @@ pub enum StoreError {
         /// The adapter's word.
         message: String,
     },
+    /// It was closed while somebody still asked; nothing was done, and nothing will be.
+    #[error("{path} was closed while it was still in use (JP504)")]
+    Closed {
+        /// The file.
+        path: String,
+    },
     /// A stored document does not have the form that this version knows.
     #[error("stored {what} cannot be read: {message} (JP505)")]
     Corrupt {

@@ -47,7 +47,10 @@ fn told(error: &rusqlite::Error, path: &Path) -> StoreError {
         Some(ErrorCode::DatabaseCorrupt) => unusable(path, &format!("it is damaged ({message})")),
         Some(ErrorCode::NotADatabase) => unusable(path, "it is not a store, or its first page is damaged"),
         // A write or a whole read that another process held up for longer than the busy timeout; it may be repeated.
-        Some(_) => StoreError::Unavailable { message: format!("{path}: {message}") },
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            StoreError::Unavailable { message: format!("{path}: {message}") }
+        }
+        Some(_) => StoreError::Unusable { path, message },
         None => StoreError::Corrupt { what: format!("document in {path}"), message },
     }
 }

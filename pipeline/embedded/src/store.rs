@@ -114,7 +114,7 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
     {
-        let closed = || StoreError::Unavailable { message: format!("{} was closed", self.path.display()) };
+        let closed = || StoreError::Closed { path: self.path.display().to_string() };
         let (job, answer) = job::call(work);
         queue.ok_or_else(closed)?.send(job).await.map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?

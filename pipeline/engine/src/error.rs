@@ -27,5 +27,13 @@ pub enum EngineError {
     Killed(&'static str),
 }
 
+impl EngineError {
+    /// True for an error that says nothing of the step: the store or the broker did not answer. The step may be repeated.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Unavailable { .. }) | Self::Broker(_))
+    }
+}
+
 /// Result of an engine step.
 pub type Result<T> = std::result::Result<T, EngineError>;

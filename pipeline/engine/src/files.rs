@@ -16,8 +16,8 @@ use jobpipe_core::{
     Counts, DocKind, Fate, Feed, FileRecord, Head, RecordReader, RunFacts, StageCx, StagePlan, Stamps, StateStore,
     StoreError, Task, TaskId, TaskResult, TaskState, Version, Wanted, Written,
 };
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Records handed to the stage at a time.
 const CHUNK: usize = 500;
@@ -30,12 +30,14 @@ pub(crate) async fn write(cx: &Cx, layout: &Layout, facts: &Arc<RunFacts>, task:
     })?;
     let export = cx.stages.file(&layout.plan, &stage.name).map_err(EngineError::Stage)?;
     let lost = Arc::new(AtomicBool::new(false));
+    let silent = Arc::new(Mutex::new(None));
     let mut reader = Fenced {
         records: reader(cx, layout, facts, stage).await?,
         store: Arc::clone(&cx.store),
         task: task.task.id.clone(),
         fence: task.fence,
         lost: Arc::clone(&lost),
+        silent: Arc::clone(&silent),
     };
     let stage_cx = StageCx { facts: Arc::clone(facts), clock: Arc::clone(&cx.clock), stop: Arc::clone(&cx.stop) };
     cx.at(Point::FileWrite)?;
@@ -43,7 +45,10 @@ pub(crate) async fn write(cx: &Cx, layout: &Layout, facts: &Arc<RunFacts>, task:
         Ok(written) => written,
         // another has the task now: the commit of this claim is refused, and that is all
         Err(_) if lost.load(Ordering::Relaxed) => return Ok(done(TaskResult::default())),
-        Err(error) => return Err(EngineError::Stage(error)),
+        Err(error) => {
+            let silent = silent.lock().unwrap_or_else(PoisonError::into_inner).take();
+            return Err(silent.map_or(EngineError::Stage(error), EngineError::Store));
+        }
     };
     cx.at(Point::FileWritten)?;
     note(cx, &facts.run, &stage.name, &written).await?;
@@ -70,15 +75,26 @@ struct Fenced {
     task: TaskId,
     fence: u64,
     lost: Arc<AtomicBool>,
+    /// That the store did not answer is no failure of the stage, which hears of it first.
+    silent: Arc<Mutex<Option<StoreError>>>,
+}
+
+impl Fenced {
+    fn heard(&self, error: StoreError) -> StoreError {
+        if let StoreError::Unavailable { .. } = &error {
+            *self.silent.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+        }
+        error
+    }
 }
 
 #[async_trait]
 impl RecordReader for Fenced {
     async fn next(&mut self) -> std::result::Result<Vec<FileRecord>, StoreError> {
-        let chunk = self.records.next().await?;
+        let chunk = self.records.next().await.map_err(|error| self.heard(error))?;
         if chunk.is_empty() {
-            let task = self.store.tasks(std::slice::from_ref(&self.task)).await?.pop();
-            if !task.is_some_and(|task| task.state == TaskState::Running && task.fence == self.fence) {
+            let tasks = self.store.tasks(std::slice::from_ref(&self.task)).await.map_err(|error| self.heard(error))?;
+            if !tasks.first().is_some_and(|task| task.state == TaskState::Running && task.fence == self.fence) {
                 self.lost.store(true, Ordering::Relaxed);
                 return Err(StoreError::Unavailable { message: "another process works on this file now".to_owned() });
             }

@@ -3,10 +3,12 @@
 //! spares work and the crash counter.
 
 use crate::cx::Cx;
+use crate::docs::{self, Read, TargetDoc};
 use crate::drain;
 use crate::error::Result;
+use crate::patience::Patience;
 use crate::sabotage::Rule;
-use jobpipe_core::{Task, TaskId};
+use jobpipe_core::{DocKind, Task, TaskId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -64,6 +66,7 @@ impl Drop for Holding {
 /// process stops are renewed too.
 pub(crate) async fn renew(
     cx: Arc<Cx>,
+    mut patience: Patience,
     held: Arc<Held>,
     ttl: Duration,
     mut end: tokio::sync::watch::Receiver<bool>,
@@ -72,9 +75,14 @@ pub(crate) async fn renew(
         tokio::select! {
             biased;
             _ = end.changed() => {}
-            () = cx.clock.sleep(ttl / 3) => renew_all(&cx, &held).await?,
+            () = cx.clock.sleep(ttl / 3) => renew_patiently(&cx, &mut patience, &held).await?,
         }
     }
+    Ok(())
+}
+
+async fn renew_patiently(cx: &Cx, patience: &mut Patience, held: &Held) -> Result<()> {
+    while patience.with(renew_all(cx, held).await).await?.is_none() {}
     Ok(())
 }
 
@@ -91,6 +99,19 @@ async fn renew_all(cx: &Cx, held: &Held) -> Result<()> {
         cx.store.tasks_renew(&tasks).await?;
     }
     Ok(())
+}
+
+/// Gives back what this process holds of a target whose drain could not go on: it is due again at once.
+pub(crate) async fn let_go(cx: &Cx, target: &str) -> Result<()> {
+    loop {
+        let read: Option<Read<TargetDoc>> = docs::read(&*cx.store, DocKind::Target, target).await?;
+        let Some(read) = read.filter(|read| read.doc.owner.as_ref() == Some(&cx.owner)) else { return Ok(()) };
+        let new = TargetDoc { owner: None, next_at: Some(cx.now()), busy: true, ..read.doc.clone() };
+        if docs::replace(&*cx.store, &*cx.ids, DocKind::Target, target, &read, new).await?.is_some() {
+            cx.news.tell();
+            return Ok(());
+        }
+    }
 }
 
 /// What an observer saw of the leases of others.

@@ -26,6 +26,7 @@ mod gone;
 mod heads;
 mod leases;
 mod named;
+mod patience;
 mod relay;
 mod retention;
 mod settle;

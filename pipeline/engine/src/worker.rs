@@ -4,6 +4,7 @@ use crate::cx::{Cx, Heard};
 use crate::docs::{self, Read, TargetDoc};
 use crate::error::{EngineError, Result};
 use crate::leases::{self, Claim, Held};
+use crate::patience::Patience;
 use crate::{admin, closing, drain, execute, sweep};
 use jobpipe_core::{Commit, DocKind, Hint, Millis, Task, TaskState};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -14,8 +15,9 @@ use tokio::task::JoinSet;
 
 /// Works until the process wants to stop, or a step fails. Tasks that run are finished first.
 pub async fn serve(cx: Arc<Cx>) -> Result<()> {
-    let memory = sweep::take_over(&cx).await?;
     let halt = Arc::new(tokio::sync::watch::Sender::new(false));
+    let patience = Patience::new(&cx, halt.subscribe());
+    let memory = take_over(&cx, patience.clone()).await?;
     let gate = Arc::new(Gate {
         slots: Semaphore::new(cx.settings.slots),
         alone: RwLock::new(()),
@@ -25,15 +27,15 @@ pub async fn serve(cx: Arc<Cx>) -> Result<()> {
     let idle = tokio::sync::watch::Sender::new(false);
     let mut loops: JoinSet<Result<()>> = JoinSet::new();
     if let Some(ttl) = cx.settings.lease_ttl {
-        loops.spawn(leases::renew(Arc::clone(&cx), Arc::clone(&held), ttl, idle.subscribe()));
+        loops.spawn(leases::renew(Arc::clone(&cx), patience.clone(), Arc::clone(&held), ttl, idle.subscribe()));
     }
     for queue in cx.settings.queues.clone() {
-        loops.spawn(work(Arc::clone(&cx), Arc::clone(&gate), Arc::clone(&held), queue, halt.subscribe()));
+        loops.spawn(work(Arc::clone(&cx), patience.clone(), Arc::clone(&gate), Arc::clone(&held), queue));
     }
-    loops.spawn(dispatch(Arc::clone(&cx), halt.subscribe()));
-    loops.spawn(close(Arc::clone(&cx), halt.subscribe()));
-    loops.spawn(drains(Arc::clone(&cx), held, halt.subscribe()));
-    loops.spawn(sweeps(Arc::clone(&cx), memory, halt.subscribe()));
+    loops.spawn(dispatch(Arc::clone(&cx), patience.clone()));
+    loops.spawn(close(Arc::clone(&cx), patience.clone()));
+    loops.spawn(drains(Arc::clone(&cx), patience.clone(), held));
+    loops.spawn(sweeps(Arc::clone(&cx), patience, memory));
     let mut end = Ok(());
     while let Some(done) = loops.join_next().await {
         let done = done.unwrap_or_else(|error| {
@@ -56,11 +58,12 @@ pub async fn serve(cx: Arc<Cx>) -> Result<()> {
     end
 }
 
-type Halt = tokio::sync::watch::Receiver<bool>;
-
-/// True until the process stops or another loop has failed.
-fn goes_on(cx: &Cx, halt: &Halt) -> bool {
-    !cx.stop.is_stopping() && !*halt.borrow()
+async fn take_over(cx: &Cx, mut patience: Patience) -> Result<sweep::Memory> {
+    loop {
+        if let Some(memory) = patience.with(sweep::take_over(cx).await).await? {
+            return Ok(memory);
+        }
+    }
 }
 
 /// What limits how many tasks run at once.
@@ -72,17 +75,16 @@ struct Gate {
     stages: Mutex<HashMap<(String, String), Arc<Semaphore>>>,
 }
 
-async fn work(cx: Arc<Cx>, gate: Arc<Gate>, held: Arc<Held>, queue: String, halt: Halt) -> Result<()> {
+async fn work(cx: Arc<Cx>, mut patience: Patience, gate: Arc<Gate>, held: Arc<Held>, queue: String) -> Result<()> {
     let mut running: JoinSet<Result<()>> = JoinSet::new();
-    while goes_on(&cx, &halt) {
+    while patience.goes_on() {
         while let Some(done) = running.try_join_next() {
             flatten(done)?;
         }
         let room = gate.slots.available_permits().clamp(1, 8);
-        let Ok(deliveries) = tokio::time::timeout(cx.settings.tick, cx.broker.receive(&queue, room)).await else {
-            continue;
-        };
-        let deliveries = deliveries?;
+        let received = tokio::time::timeout(cx.settings.tick, cx.broker.receive(&queue, room)).await;
+        let Ok(received) = received else { continue };
+        let Some(deliveries) = patience.with(received.map_err(EngineError::from)).await? else { continue };
         let tags: Vec<u64> = deliveries.iter().map(|delivery| delivery.tag).collect();
         let ids: Vec<String> = deliveries.into_iter().map(|delivery| delivery.hint.task).collect();
         // a claim is made only when there is a slot for it, so that other processes may take what this one cannot
@@ -90,17 +92,19 @@ async fn work(cx: Arc<Cx>, gate: Arc<Gate>, held: Arc<Held>, queue: String, halt
         if permits.is_err() {
             return Ok(());
         }
-        let claimed = cx.store.tasks_claim(&ids, &cx.owner, cx.now()).await?;
+        // what is claimed although the store did not say so is held by nobody: its lease lapses
+        let claimed = cx.store.tasks_claim(&ids, &cx.owner, cx.now()).await;
+        let Some(claimed) = patience.with(claimed.map_err(EngineError::from)).await? else { continue };
         let claimed: Vec<_> = claimed.into_iter().map(|task| (held.hold(Claim::of(&task)), task)).collect();
-        cx.broker.ack(&queue, &tags).await?;
         drop(permits);
         for (holding, task) in claimed {
-            let (cx, gate) = (Arc::clone(&cx), Arc::clone(&gate));
+            let (cx, patience, gate) = (Arc::clone(&cx), patience.clone(), Arc::clone(&gate));
             running.spawn(async move {
                 let _holding = holding;
-                one(cx, gate, task).await
+                one(&cx, patience, &gate, &task).await
             });
         }
+        patience.with(cx.broker.ack(&queue, &tags).await.map_err(EngineError::from)).await?;
     }
     while let Some(done) = running.join_next().await {
         flatten(done)?;
@@ -117,25 +121,36 @@ fn flatten(done: std::result::Result<Result<()>, tokio::task::JoinError>) -> Res
     })
 }
 
-/// One claimed task, to its end.
-async fn one(cx: Arc<Cx>, gate: Arc<Gate>, task: Task) -> Result<()> {
+/// One claimed task, to its end; it is given back where the store does not answer, or the place is not fit for it.
+async fn one(cx: &Cx, mut patience: Patience, gate: &Gate, task: &Task) -> Result<()> {
+    match patience.with(execute_in_turn(cx, gate, task).await).await {
+        // held until the store answers; if the commit was applied after all, giving back changes nothing
+        Ok(None) => while patience.with(release(cx, task).await).await?.is_none() {},
+        Ok(Some(())) => {}
+        Err(error) => {
+            if let EngineError::Stage(_) = &error {
+                release(cx, task).await?;
+            }
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+async fn execute_in_turn(cx: &Cx, gate: &Gate, task: &Task) -> Result<()> {
     let Ok(_slot) = gate.slots.acquire().await else { return Ok(()) };
-    let limit = stage_limit(&cx, &gate, &task).await?;
+    let limit = stage_limit(cx, gate, task).await?;
     let _stage = match &limit {
         Some(limit) => limit.acquire().await.ok(),
         None => None,
     };
-    let done = if task.task.crashes > 0 {
+    if task.task.crashes > 0 {
         let _alone = gate.alone.write().await;
-        execute::execute(&cx, &task).await
+        execute::execute(cx, task).await
     } else {
         let _beside = gate.alone.read().await;
-        execute::execute(&cx, &task).await
-    };
-    if let Err(EngineError::Stage(_)) = &done {
-        release(&cx, &task).await?;
+        execute::execute(cx, task).await
     }
-    done
 }
 
 async fn stage_limit(cx: &Cx, gate: &Gate, task: &Task) -> Result<Option<Arc<Semaphore>>> {
@@ -180,19 +195,25 @@ async fn wait(cx: &Cx, heard: &mut Heard, most: Duration) {
 }
 
 /// Tells the broker of ready tasks, in turns over the open runs, while its window has room.
-async fn dispatch(cx: Arc<Cx>, halt: Halt) -> Result<()> {
+async fn dispatch(cx: Arc<Cx>, mut patience: Patience) -> Result<()> {
     let mut heard = cx.news.subscribe();
     let mut cursors: BTreeMap<String, String> = BTreeMap::new();
-    while goes_on(&cx, &halt) {
-        let mut open = Vec::new();
-        for (_, import) in sweep::imports(&cx).await? {
-            open.extend(import.doc.open.map(|open| open.facts.run));
+    while patience.goes_on() {
+        if patience.with(dispatch_all(&cx, &mut cursors).await).await?.is_some() {
+            wait(&cx, &mut heard, cx.settings.tick).await;
         }
-        cursors.retain(|run, _| open.contains(run));
-        for run in open {
-            dispatch_run(&cx, &run, cursors.entry(run.clone()).or_default()).await?;
-        }
-        wait(&cx, &mut heard, cx.settings.tick).await;
+    }
+    Ok(())
+}
+
+async fn dispatch_all(cx: &Cx, cursors: &mut BTreeMap<String, String>) -> Result<()> {
+    let mut open = Vec::new();
+    for (_, import) in sweep::imports(cx).await? {
+        open.extend(import.doc.open.map(|open| open.facts.run));
+    }
+    cursors.retain(|run, _| open.contains(run));
+    for run in open {
+        dispatch_run(cx, &run, cursors.entry(run.clone()).or_default()).await?;
     }
     Ok(())
 }
@@ -222,44 +243,52 @@ async fn dispatch_run(cx: &Cx, run: &str, cursor: &mut String) -> Result<()> {
 }
 
 /// Takes every open run towards its end, and wakes targets when it is reached.
-async fn close(cx: Arc<Cx>, halt: Halt) -> Result<()> {
+async fn close(cx: Arc<Cx>, mut patience: Patience) -> Result<()> {
     let mut heard = cx.news.subscribe();
-    while goes_on(&cx, &halt) {
-        admin::obey(&cx).await?;
-        for (name, import) in sweep::imports(&cx).await? {
-            if let Some(open) = &import.doc.open
-                && closing::advance(&cx, &open.facts.run).await?
-            {
-                drain::wake_targets(&cx, &name).await?;
-            }
+    while patience.goes_on() {
+        if patience.with(close_all(&cx).await).await?.is_some() {
+            wait(&cx, &mut heard, cx.settings.tick).await;
         }
-        wait(&cx, &mut heard, cx.settings.tick).await;
+    }
+    Ok(())
+}
+
+async fn close_all(cx: &Cx) -> Result<()> {
+    admin::obey(cx).await?;
+    for (name, import) in sweep::imports(cx).await? {
+        if let Some(open) = &import.doc.open
+            && closing::advance(cx, &open.facts.run).await?
+        {
+            drain::wake_targets(cx, &name).await?;
+        }
     }
     Ok(())
 }
 
 /// Drains the targets that are due, several at once. They are listed anew when all that were due have begun.
-async fn drains(cx: Arc<Cx>, held: Arc<Held>, halt: Halt) -> Result<()> {
+async fn drains(cx: Arc<Cx>, mut patience: Patience, held: Arc<Held>) -> Result<()> {
     let mut heard = cx.news.subscribe();
     let mut running: JoinSet<Result<String>> = JoinSet::new();
     let mut busy: BTreeSet<String> = BTreeSet::new();
     let mut due: VecDeque<String> = VecDeque::new();
     let mut next = None;
-    while goes_on(&cx, &halt) {
+    while patience.goes_on() {
         while let Some(done) = running.try_join_next() {
             busy.remove(&joined(done)?);
         }
         if due.is_empty() {
-            (due, next) = due_targets(&cx).await?;
+            let Some(found) = patience.with(due_targets(&cx).await).await? else { continue };
+            (due, next) = found;
         }
         while running.len() < cx.settings.drains.max(1)
             && let Some(target) = due.pop_front()
         {
             if busy.insert(target.clone()) {
-                let (cx, holding) = (Arc::clone(&cx), held.hold(Claim::Target(target.clone())));
+                let (cx, patience) = (Arc::clone(&cx), patience.clone());
+                let holding = held.hold(Claim::Target(target.clone()));
                 running.spawn(async move {
                     let _holding = holding;
-                    drain::drain(&cx, &target).await?;
+                    drain_one(&cx, patience, &target).await?;
                     Ok(target)
                 });
             }
@@ -278,6 +307,13 @@ async fn drains(cx: Arc<Cx>, held: Arc<Held>, halt: Halt) -> Result<()> {
     }
     while let Some(done) = running.join_next().await {
         joined(done)?;
+    }
+    Ok(())
+}
+
+async fn drain_one(cx: &Cx, mut patience: Patience, target: &str) -> Result<()> {
+    if patience.with(drain::drain(cx, target).await).await?.is_none() {
+        while patience.with(leases::let_go(cx, target).await).await?.is_none() {}
     }
     Ok(())
 }
@@ -313,14 +349,14 @@ async fn due_targets(cx: &Cx) -> Result<(VecDeque<String>, Option<Millis>)> {
 }
 
 /// Repeats what a crash may have skipped.
-async fn sweeps(cx: Arc<Cx>, mut memory: sweep::Memory, halt: Halt) -> Result<()> {
+async fn sweeps(cx: Arc<Cx>, mut patience: Patience, mut memory: sweep::Memory) -> Result<()> {
     let mut waited = Duration::ZERO;
-    while goes_on(&cx, &halt) {
+    while patience.goes_on() {
         cx.clock.sleep(cx.settings.tick).await;
         waited += cx.settings.tick;
         if waited >= cx.settings.sweep_every {
             waited = Duration::ZERO;
-            sweep::sweep(&cx, &mut memory, false).await?;
+            patience.with(sweep::sweep(&cx, &mut memory, false).await).await?;
         }
     }
     Ok(())

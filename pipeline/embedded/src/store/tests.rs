@@ -88,7 +88,7 @@ async fn one_failing_request_undoes_itself_alone() {
     }
     drop(release);
     let error = failing.await.unwrap().unwrap_err();
-    assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+    assert!(matches!(error, StoreError::Unusable { .. }), "{error}");
     for write in before {
         assert!(write.await.unwrap().unwrap());
     }

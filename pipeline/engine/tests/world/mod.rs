@@ -9,9 +9,11 @@
     reason = "each test file uses its own part of the world"
 )]
 
+mod outage;
 mod page;
 mod source;
 
+pub use outage::Outage;
 pub use page::Fault;
 use page::Pages;
 pub use source::Offer;
@@ -23,7 +25,7 @@ use jobpipe_core::{
 };
 use jobpipe_engine::admission::{self, Admitted, Wish};
 use jobpipe_engine::compute::Inline;
-use jobpipe_engine::event::NoEvents;
+use jobpipe_engine::event::{Events, NoEvents};
 use jobpipe_engine::failpoint::{Dead, Failpoints, NoFailpoints, Point};
 use jobpipe_engine::{Cx, EngineError, EngineSettings, News, admin, serve};
 use serde_json::json;
@@ -189,9 +191,19 @@ impl World {
     }
 
     pub fn cx(&self, failpoints: Arc<dyn Failpoints>) -> (Arc<Cx>, Arc<TestStop>) {
+        self.cx_over(Arc::clone(&self.store) as _, failpoints, Arc::new(NoEvents))
+    }
+
+    /// A process that reaches the store in its own way, and is watched.
+    pub fn cx_over(
+        &self,
+        store: Arc<dyn StateStore>,
+        failpoints: Arc<dyn Failpoints>,
+        events: Arc<dyn Events>,
+    ) -> (Arc<Cx>, Arc<TestStop>) {
         let stop = Arc::new(TestStop::default());
         let cx = Cx {
-            store: Arc::clone(&self.store) as Arc<dyn StateStore>,
+            store,
             broker: Arc::new(MemoryBroker::new()),
             stages: Arc::new(source::Registry {
                 source: Arc::clone(&self.source),
@@ -202,7 +214,7 @@ impl World {
             compute: Arc::new(Inline),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             ids: Arc::clone(&self.ids) as Arc<dyn Ids>,
-            events: Arc::new(NoEvents),
+            events,
             failpoints,
             sabotage: None,
             stop: Arc::clone(&stop) as Arc<dyn Stop>,

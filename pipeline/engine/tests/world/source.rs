@@ -174,7 +174,12 @@ impl FileExport for File {
     async fn write(&self, records: &mut dyn RecordReader, _cx: &StageCx) -> Result<Written, TaskError> {
         let mut lines = Vec::new();
         loop {
-            let chunk = records.next().await.unwrap();
+            let chunk = records.next().await.map_err(|error| TaskError {
+                class: ErrorClass::Transient,
+                code: "JP504".into(),
+                message: error.to_string(),
+                retry_after_ms: None,
+            })?;
             if chunk.is_empty() {
                 break;
             }
