@@ -132,24 +132,35 @@ pub(crate) struct Admitted {
 /// Runs that are remembered; above it all are read anew, as they are needed.
 const MOST_KNOWN: usize = 256;
 
-/// Since when this process has known of attempts whose end is unknown, by their nonce, on its own monotonic clock.
+/// What must settle before it proves anything.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Settles {
+    /// An attempt whose end is unknown, by its nonce.
+    Attempt(u64),
+    /// A target that is attached, under an epoch.
+    Attach(String, u64),
+    /// A post that its target says does not exist, by target and id.
+    Post(String, String),
+}
+
+/// Since when this process has known of what settles, on its own monotonic clock.
 ///
 /// What must settle settles by the wall clock in the row *and* by what this process saw itself: a clock that was set
 /// forward, or one of another machine that is late, makes nobody hasty.
 #[derive(Debug, Default)]
-pub struct Settling(Mutex<HashMap<u64, Duration>>);
+pub struct Settling(Mutex<HashMap<Settles, Duration>>);
 
-/// Attempts remembered at most; beyond, all are seen anew, which only takes longer.
+/// How many are remembered at most; beyond, all are seen anew, which only takes longer.
 const SETTLING: usize = 100_000;
 
 impl Settling {
-    /// For how long the attempt has been known here, `now` included.
-    pub(crate) fn known_for(&self, nonce: u64, now: Duration) -> Duration {
+    /// For how long it has been known here; from `now` on, if it was not.
+    pub(crate) fn known_for(&self, what: Settles, now: Duration) -> Duration {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.len() >= SETTLING {
             seen.clear();
         }
-        now.saturating_sub(*seen.entry(nonce).or_insert(now))
+        now.saturating_sub(*seen.entry(what).or_insert(now))
     }
 }
 

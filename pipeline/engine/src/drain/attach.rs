@@ -6,13 +6,14 @@ use super::exports::Export;
 use super::lease::{self, Lease};
 use super::send::{millis, unreadable};
 use super::{Notes, Round, arm, start_again};
-use crate::cx::Cx;
+use crate::cx::{Cx, Settles};
 use crate::docs::TargetDoc;
 use crate::error::Result;
 use crate::failpoint::Point;
 use crate::sabotage::Rule;
 use jobpipe_core::{FoundPost, HeadWrite, Millis, Row, RowId, RowState, RowWrite, Stamps, Wanted};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// Keys of orphans: posts whose marker no known key makes.
 const ORPHAN: &str = "jp:";
@@ -65,7 +66,9 @@ pub(super) async fn attach(cx: &Cx, lease: &Lease, exports: &[&Export]) -> Resul
         return attached(cx, lease, exports).await;
     }
     let began = lease.known().doc.attach.map_or_else(|| cx.now(), |(_, at)| at);
-    let settled_at = began + wait(exports);
+    let settles = Settles::Attach(lease.target.clone(), lease.epoch.epoch);
+    let left = wait(exports).saturating_sub(cx.settling.known_for(settles, cx.clock.monotonic()));
+    let settled_at = (began + millis(wait(exports))).max(cx.now() + millis(left));
     if cx.now() < settled_at && cx.keeps(Rule::AttachWaits) {
         return Ok(Some(come_back(settled_at)));
     }
@@ -82,12 +85,9 @@ pub(super) async fn attach(cx: &Cx, lease: &Lease, exports: &[&Export]) -> Resul
 }
 
 /// How long calls made before may still be executed.
-fn wait(exports: &[&Export]) -> Millis {
-    let wait = exports
-        .iter()
-        .map(|export| export.sink.times())
-        .map(|times| millis(times.send_by) + millis(times.timeout) + millis(times.settle));
-    wait.max().unwrap_or(0)
+fn wait(exports: &[&Export]) -> Duration {
+    let times = exports.iter().map(|export| export.sink.times());
+    times.map(|times| times.send_by + times.timeout + times.settle).max().unwrap_or_default()
 }
 
 fn come_back(at: Millis) -> Round {

@@ -6,9 +6,9 @@ use super::due::{self, Due, Want};
 use super::exports::Export;
 use super::lease::{self, Lease};
 use super::pace::Pacing;
-use super::send::{millis, pause, settle_base, unreadable};
+use super::send::{Moment, absent_from, millis, pause, settle_base, unreadable};
 use super::{Notes, attach};
-use crate::cx::Cx;
+use crate::cx::{Cx, Settles};
 use crate::error::Result;
 use crate::failpoint::Point;
 use crate::sabotage::Rule;
@@ -97,7 +97,7 @@ async fn resolve(
     let now = cx.now();
     let Some(attempt) = &row.attempt else { return Ok(()) };
     let settle = export.sink.times().settle;
-    let left = settle.saturating_sub(cx.settling.known_for(attempt.nonce, cx.clock.monotonic()));
+    let left = settle.saturating_sub(cx.settling.known_for(Settles::Attempt(attempt.nonce), cx.clock.monotonic()));
     let settled_at = (attempt.unknown_from + millis(settle)).max(now + millis(left));
     match attempt.op {
         // after settle the content counts as unknown, which always differs: the newest is sent
@@ -253,20 +253,22 @@ async fn read_back(cx: &Cx, lease: &Lease, export: &Export, armed_at: Millis, re
 /// Deletes posts with our marker that are not the row's.
 async fn remove_extra(cx: &Cx, lease: &Lease, export: &Export, row: &Row, notes: &mut Notes) -> Result<()> {
     let mut done = BTreeSet::new();
-    let sure_at = row.posted_at + millis(export.sink.times().settle);
+    let settle = export.sink.times().settle;
     for post in row.extra.iter().filter(|post| row.post.as_ref() != Some(post)) {
         let call = EffectCall { row: row.id.clone(), op: Op::Delete, post: Some(post.clone()), payload: Json::Null };
         let credential = export.sink.credential(&lease.target);
-        let called = cx.now();
+        let called = Moment::of(cx);
         cx.at(Point::DrainSend)?;
         match export.sink.apply(&lease.target, &call).await {
             EffectAnswer::Done { .. } => {
                 done.insert(post.clone());
             }
-            EffectAnswer::Absent(_) if called >= sure_at => {
-                done.insert(post.clone());
-            }
-            EffectAnswer::Absent(_) => notes.at(sure_at),
+            EffectAnswer::Absent(_) => match absent_from(cx, row, post, called, settle) {
+                None => {
+                    done.insert(post.clone());
+                }
+                Some(sure_at) => notes.at(sure_at),
+            },
             EffectAnswer::Wait { after, .. } => notes.at(cx.now() + millis(after).max(1_000)),
             EffectAnswer::Paused(error) => {
                 pause(cx, lease, export, &error, credential).await?;

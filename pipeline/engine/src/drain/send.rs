@@ -6,13 +6,15 @@ use super::arm::Armed;
 use super::due;
 use super::exports::Export;
 use super::lease::{self, Lease};
-use crate::cx::Cx;
+use crate::cx::{Cx, Settles};
 use crate::docs::Pause;
 use crate::error::Result;
 use crate::event::Event;
 use crate::failpoint::Point;
 use crate::sabotage::Rule;
-use jobpipe_core::{Attempt, Content, EffectAnswer, EffectCall, EffectTimes, ErrorClass, Millis, Op, RowId, TaskError};
+use jobpipe_core::{
+    Attempt, Content, EffectAnswer, EffectCall, EffectTimes, ErrorClass, Millis, Op, Row, RowId, TaskError,
+};
 use std::time::Duration;
 use tokio::sync::mpsc::{self, Sender};
 
@@ -76,7 +78,7 @@ async fn send(cx: &Cx, lease: &Lease, export: &Export, one: &Armed, attempt: &At
         post: one.row.post.clone(),
         payload: attempt.payload.clone(),
     };
-    let asked = Asked { called: cx.now(), credential: export.sink.credential(&lease.target), times };
+    let asked = Asked { called: Moment::of(cx), credential: export.sink.credential(&lease.target), times };
     cx.at(Point::DrainSend)?;
     let answer = export.sink.apply(&lease.target, &call).await;
     if let (Op::Create, Some(_), EffectAnswer::Done { .. }) = (call.op, &call.post, &answer) {
@@ -95,7 +97,7 @@ fn is_too_late(cx: &Cx, one: &Armed, attempt: &Attempt, times: &EffectTimes) -> 
 }
 
 struct Asked {
-    called: Millis,
+    called: Moment,
     credential: u64,
     times: EffectTimes,
 }
@@ -169,12 +171,42 @@ async fn wanted_now(cx: &Cx, export: &Export, id: &RowId) -> Result<Option<Conte
     })
 }
 
-/// "Does not exist": a proof only for a post confirmed longer than settle before the call was made.
 fn absent(cx: &Cx, one: &Armed, asked: &Asked) -> End {
-    let sure_at = one.row.posted_at + millis(asked.times.settle);
-    let at = cx.now();
-    let asked_at = if cx.keeps(Rule::GoneCalled) { asked.called } else { at };
-    End::Absent { proven: asked_at >= sure_at || !cx.keeps(Rule::GoneProof), sure_at, at }
+    let now = Moment::of(cx);
+    let asked_at = if cx.keeps(Rule::GoneCalled) { asked.called } else { now };
+    let post = one.row.post.as_deref().unwrap_or_default();
+    let unsure = absent_from(cx, &one.row, post, asked_at, asked.times.settle).filter(|_| cx.keeps(Rule::GoneProof));
+    End::Absent { proven: unsure.is_none(), sure_at: unsure.unwrap_or(now.wall), at: now.wall }
+}
+
+/// A time, on the wall and on the own clock.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    wall: Millis,
+    own: Duration,
+}
+
+impl Moment {
+    /// Now.
+    pub(super) fn of(cx: &Cx) -> Self {
+        Self { wall: cx.now(), own: cx.clock.monotonic() }
+    }
+}
+
+/// A time that no clock is wrong by.
+const DAY: Millis = 86_400_000;
+
+/// "Does not exist" proves that a post is gone only when it was confirmed longer than settle before the call was made, by
+/// the wall clock and by what this process saw of it itself; where it saw nothing, a day longer. `None` = proven, else
+/// from when on it may be.
+pub(super) fn absent_from(cx: &Cx, row: &Row, post: &str, called: Moment, settle: Duration) -> Option<Millis> {
+    let sure_at = row.posted_at + millis(settle);
+    if called.wall >= sure_at + DAY {
+        return None;
+    }
+    let known = cx.settling.known_for(Settles::Post(row.id.target.clone(), post.to_owned()), called.own);
+    let left = settle.saturating_sub(known);
+    (called.wall < sure_at || !left.is_zero()).then(|| sure_at.max(cx.now() + millis(left)))
 }
 
 /// A target that cannot be read: pauses when its credential is refused; gives the time to try again.

@@ -29,20 +29,20 @@ use jobpipe_engine::event::{Events, NoEvents};
 use jobpipe_engine::failpoint::{Dead, Failpoints, NoFailpoints, Point};
 use jobpipe_engine::{Cx, EngineError, EngineSettings, News, admin, serve};
 use serde_json::json;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Wall time at the start of every test.
 const BEGIN: Millis = 1_795_000_000_000;
 
-/// Time as tokio's paused clock has it.
-pub struct TestClock(pub tokio::time::Instant);
+/// Time as tokio's paused clock has it; the wall clock may be set, in milliseconds.
+pub struct TestClock(pub tokio::time::Instant, pub AtomicI64);
 
 #[async_trait::async_trait]
 impl Clock for TestClock {
     fn now(&self) -> Millis {
-        BEGIN + i64::try_from(self.0.elapsed().as_millis()).unwrap()
+        BEGIN + i64::try_from(self.0.elapsed().as_millis()).unwrap() + self.1.load(Ordering::SeqCst)
     }
     fn monotonic(&self) -> Duration {
         self.0.elapsed()
@@ -143,7 +143,7 @@ impl World {
             pages: Arc::new(Mutex::new(Pages::default())),
             files: Arc::default(),
             ids: Arc::default(),
-            clock: Arc::new(TestClock(tokio::time::Instant::now())),
+            clock: Arc::new(TestClock(tokio::time::Instant::now(), AtomicI64::new(0))),
             gone: Some(GonePolicy { after: 1, limit: 0.3 }),
             targets: targets.iter().map(|&target| target.to_owned()).collect(),
             template: "v1".to_owned(),

@@ -23,6 +23,8 @@ pub enum Fault {
     Auth,
     /// The content is refused.
     Rejected,
+    /// The post is said not to exist, by a part of the target that does not know of it yet.
+    Late,
 }
 
 #[derive(Debug, Clone)]
@@ -145,6 +147,7 @@ impl Sink for TestSink {
             },
             Some(Fault::Auth) => EffectAnswer::Paused(error(ErrorClass::Auth)),
             Some(Fault::Rejected) => EffectAnswer::Rejected(error(ErrorClass::Permanent)),
+            Some(Fault::Late) => EffectAnswer::Absent(error(ErrorClass::Missing)),
             Some(Fault::LostCall) => EffectAnswer::Unknown(error(ErrorClass::Transient)),
             Some(Fault::LostAnswer) => {
                 pages.execute(target, call, now);
