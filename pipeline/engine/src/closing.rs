@@ -211,6 +211,10 @@ async fn free(cx: &Cx, layout: &Layout, run: &RunDoc) -> Result<()> {
             }
             return Ok(());
         }
+        // it was when this began; in a store that was put back since then it may be open
+        if cx.keeps(Rule::RunBeforeImport) && cx.run(&facts.run).await?.doc.state != RunState::Closed {
+            return Ok(());
+        }
         if !run.cancel {
             crate::admin::note_targets(cx, &import.doc).await?;
         }

@@ -1,7 +1,7 @@
 //! The store's epoch: part of every target's fence, so that a lost or restored store never reposts the world.
 
 use crate::cx::Cx;
-use crate::docs::{self, EpochDoc, Read, TargetDoc};
+use crate::docs::{self, EpochDoc, ImportDoc, Read, TargetDoc};
 use crate::error::Result;
 use crate::sabotage::Rule;
 use jobpipe_core::DocKind;
@@ -32,10 +32,25 @@ pub async fn renew(cx: &Cx) -> Result<u64> {
             break new.doc.epoch;
         }
     };
+    for (id, _) in docs::all::<ImportDoc, _>(&*cx.store, DocKind::Import, "").await? {
+        touch(cx, &id).await?;
+    }
     for (id, _) in docs::all::<TargetDoc, _>(&*cx.store, DocKind::Target, "").await? {
         restart(cx, &id, epoch).await?;
     }
     Ok(epoch)
+}
+
+/// Gives an import another version: who slept through the restoration may have read it when it had the one of the backup,
+/// and what they would make of it is of runs that are not here.
+async fn touch(cx: &Cx, import: &str) -> Result<()> {
+    loop {
+        let Some(read) = docs::read::<ImportDoc, _>(&*cx.store, DocKind::Import, import).await? else { return Ok(()) };
+        let same = read.doc.clone();
+        if docs::replace(&*cx.store, &*cx.ids, DocKind::Import, import, &read, same).await?.is_some() {
+            return Ok(());
+        }
+    }
 }
 
 async fn restart(cx: &Cx, target: &str, epoch: u64) -> Result<()> {

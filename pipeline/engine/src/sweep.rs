@@ -37,6 +37,9 @@ pub async fn take_over(cx: &Cx) -> Result<Memory> {
         }
     }
     sweep(cx, &mut memory, alone).await?;
+    if !alone {
+        drain::wake_waiting(cx).await?;
+    }
     Ok(memory)
 }
 

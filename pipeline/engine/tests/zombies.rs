@@ -5,7 +5,9 @@
 
 mod world;
 
-use jobpipe_core::{Attempt, Content, DocKind, Millis, Op, Plan, Row, RowId, RowState, RowStore, RowWrite, StateStore};
+use jobpipe_core::{
+    Attempt, Content, DocKind, DocStore, Millis, Op, Plan, Row, RowId, RowState, RowStore, RowWrite, StateStore,
+};
 use jobpipe_engine::admin::{self, Standing};
 use jobpipe_engine::admission::{self, Admitted, Wish};
 use jobpipe_engine::docs::{self, Mark, Pause, Read, TargetDoc};
@@ -284,12 +286,17 @@ async fn a_new_epoch_ends_the_leases_and_pauses_of_the_old_one() {
         doc.paused = Some(Pause { why: "refused".into(), credential: 1, since: 0 });
     });
     let held = target(&*world.store, "p1").doc;
+    let import = || now(world.store.doc(DocKind::Import, "acme")).unwrap().unwrap();
+    let before = import();
     let (cx, _) = world.cx(Arc::new(NoFailpoints));
     let new = held.fence_epoch + 1;
     let epoch = renew_epoch(&cx).await.unwrap();
     let doc = target(&*world.store, "p1").doc;
     assert_eq!((epoch, doc.owner, doc.paused, doc.next_at), (new, None, None, Some(0)));
     assert_eq!((doc.fence, doc.fence_epoch, doc.wake), (held.fence + 1, new, held.wake + 1));
+    let after = import();
+    assert_eq!(after.body, before.body);
+    assert_ne!(after.version, before.version, "what was read of the backup's is not written upon");
 }
 
 #[tokio::test(start_paused = true)]
@@ -372,6 +379,17 @@ async fn what_was_armed_without_the_lease_is_looked_at_by_who_has_it() {
     done(&process.cx, &run).await;
     process.end().await;
     world.assert_in_step("end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_was_left_at_a_target_at_rest_is_looked_at_by_the_next_process() {
+    let mut world = World::new(1, &["p1"]);
+    world.lease_ttl = Some(Duration::from_secs(60));
+    run(&world, &world.plan()).await;
+    edit(&world, &id("o000"), |row| row.recheck = true);
+    let process = Process::start(&world, Arc::new(NoFailpoints));
+    until("it is looked at", async || !row(&world, &id("o000")).recheck).await;
+    process.end().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -43,8 +43,9 @@ impl Lease {
 
 /// Takes the lease of a target that is due and that nobody holds.
 pub(super) async fn claim(cx: &Cx, target: &str) -> Result<Option<Lease>> {
-    let epoch = epoch::read(cx).await?;
     let Some(read) = docs::read::<TargetDoc, _>(&*cx.store, DocKind::Target, target).await? else { return Ok(None) };
+    // after the target, which a new epoch writes: a lease of an older one is not taken
+    let epoch = epoch::read(cx).await?;
     let now = cx.now();
     if read.doc.owner.is_some() || read.doc.next_at.is_none_or(|at| at > now) {
         return Ok(None);
@@ -159,6 +160,22 @@ pub(super) async fn nudge(cx: &Cx, target: &str) -> Result<()> {
         if docs::replace(&*cx.store, &*cx.ids, DocKind::Target, target, &read, new).await?.is_some() {
             cx.news.tell();
             return Ok(());
+        }
+    }
+}
+
+/// Wakes targets at rest of which a row waits: what one left who had lost the lease, and died before he could say so.
+pub(crate) async fn wake_waiting(cx: &Cx) -> Result<()> {
+    let mut after = String::new();
+    loop {
+        let page: Vec<(String, Read<TargetDoc>)> =
+            docs::list(&*cx.store, DocKind::Target, "", &after, cx.settings.page).await?;
+        let Some((last, _)) = page.last() else { return Ok(()) };
+        after.clone_from(last);
+        for (id, _) in page.iter().filter(|(_, read)| read.doc.owner.is_none() && !read.doc.busy) {
+            if !cx.store.rows_attention(id, None, 1).await?.is_empty() {
+                nudge(cx, id).await?;
+            }
         }
     }
 }

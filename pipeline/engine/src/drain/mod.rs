@@ -17,7 +17,7 @@ mod send;
 mod walk;
 
 pub(crate) use attach::orphan_key;
-pub(crate) use lease::{free_leases, renew, resume, wake_targets};
+pub(crate) use lease::{free_leases, renew, resume, wake_targets, wake_waiting};
 
 use crate::cx::Cx;
 use crate::docs::{Mark, Pause, TargetDoc};
