@@ -52,6 +52,11 @@ pub(crate) async fn unrest(world: &World) -> Option<String> {
 pub(crate) async fn waits(world: &World) -> Option<String> {
     let closed = import(world).await.closed?;
     let targets = targets(world).await;
+    let restored_at = world.monitor().restored_at;
+    let old = |target: &TargetDoc| target.paused.as_ref().is_some_and(|pause| pause.since < restored_at);
+    if let Some((id, _)) = targets.iter().find(|(_, target)| old(target)) {
+        world.violated(|| format!("I10: {id} pauses for what was before its store was put back"));
+    }
     let waits = |target: &TargetDoc| target.paused.is_some() || target.marks.values().any(|mark| mark.waits.is_some());
     let pinned = |id: &String| closed.targets.values().flatten().any(|target| target.id == *id);
     let any = closed.guard.is_some() || targets.iter().any(|(id, target)| pinned(id) && waits(target));
@@ -157,7 +162,7 @@ fn winner(shape: &Shape, source: &Source, number: u32) -> Option<Json> {
 pub(crate) fn outside(world: &World, shape: &Shape) {
     let plan = shape.plan();
     for stage in plan.stages.iter().filter(|stage| stage.feed == Feed::Heads) {
-        for target in stage.body["targets"].as_array().into_iter().flatten().filter_map(Json::as_str) {
+        for target in shape.pages(&stage.name) {
             let mut expected: BTreeMap<String, String> = BTreeMap::new();
             let mut tolerated: BTreeSet<String> = BTreeSet::new();
             let source = world.source();

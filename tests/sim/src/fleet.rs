@@ -100,7 +100,7 @@ impl Fleet {
                 match (&mut slot.engine).await {
                     Ok(Ok(()))
                     | Ok(Err(EngineError::Killed(_)))
-                    | Ok(Err(EngineError::Store(StoreError::Unavailable { .. }))) => {}
+                    | Ok(Err(EngineError::Store(StoreError::Unavailable { .. } | StoreError::Closed { .. }))) => {}
                     Ok(Err(EngineError::Stage(error))) if error.code == "JP504" => {}
                     // one who slept while the store was replaced finds nothing of what it worked on
                     Ok(Err(
@@ -117,11 +117,12 @@ impl Fleet {
         }
     }
 
-    /// Every process is killed; with `sleepers`, some only stop for a while and never learn what happened meanwhile.
-    pub(crate) async fn end_all(&mut self, sleepers: bool) {
+    /// Every process is killed; with `sleep`, some only stop for so many milliseconds after `quiet` and never learn what
+    /// happened meanwhile.
+    pub(crate) async fn end_all(&mut self, sleep: Option<(u64, u64)>, quiet: Duration) {
         for slot in &self.slots {
-            if sleepers && self.world.chance.hit(0.5) {
-                let time = Duration::from_millis(self.world.chance.between(3_000, 20_000));
+            if let Some((least, most)) = sleep.filter(|_| self.world.chance.hit(0.5)) {
+                let time = quiet + Duration::from_millis(self.world.chance.between(least, most));
                 self.world.tell(|| format!("{}  sleeps through it for {time:?}", slot.gate.name));
                 slot.gate.pause(time);
             } else {

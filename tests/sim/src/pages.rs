@@ -10,12 +10,10 @@ use jobpipe_core::{
     RowId, Sink, Stage, StageKind, Stages, TargetRef, TaskError,
 };
 use serde_json::{Value as Json, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a call may be sent after its ARM.
-pub(crate) const SEND_BY: Duration = Duration::from_secs(2);
 /// How long a caller waits.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(1);
 /// How late a page shows what it did.
@@ -37,6 +35,8 @@ pub(crate) struct Post {
     /// When it was made.
     pub made: Millis,
     shown: Millis,
+    /// When it is hidden: a copy of the page that lags answers for a moment.
+    blink: Option<(Millis, Millis)>,
     /// When it was deleted, and until when it is still shown.
     pub deleted: Option<Millis>,
 }
@@ -50,6 +50,8 @@ pub(crate) struct Page {
     pub token: u64,
     /// The token that the page takes.
     pub takes: u64,
+    /// Tokens that it has refused.
+    pub refused: BTreeSet<u64>,
 }
 
 /// All pages.
@@ -57,7 +59,10 @@ pub(crate) struct Page {
 pub(crate) struct Pages {
     /// By target.
     pub pages: BTreeMap<String, Page>,
-    next: u64,
+    /// Those that an export has which names none.
+    pub listed: Vec<String>,
+    /// Posts made so far.
+    pub made: u64,
 }
 
 impl Pages {
@@ -71,14 +76,21 @@ impl Pages {
     }
 }
 
+fn millis(time: Duration) -> Millis {
+    Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX)
+}
+
 /// Does what a call says, now; `None` when its post is not there.
 fn execute(world: &World, target: &str, call: &EffectCall) -> Option<String> {
     let now = world.now();
-    let lag = world.chance.between(0, u64::try_from(READ_LAG.as_millis()).unwrap_or(0));
-    let lag = Millis::try_from(lag).unwrap_or(0);
+    let lag = millis(READ_LAG.mul_f64(world.chance.fraction()));
+    let blink = world.fault("post hidden for a moment", world.faults.blink).then(|| {
+        let from = now + millis(Duration::from_millis(world.chance.between(0, 15_000)));
+        (from, from + millis(READ_LAG.mul_f64(world.chance.fraction())))
+    });
     let mut pages = world.pages();
-    pages.next += 1;
-    let id = format!("{target}_{}", pages.next);
+    pages.made += 1;
+    let id = format!("{target}_{}", pages.made);
     let page = pages.page(target);
     let text = |name: &str| call.payload[name].as_str().unwrap_or_default().to_owned();
     match call.op {
@@ -90,8 +102,8 @@ fn execute(world: &World, target: &str, call: &EffectCall) -> Option<String> {
                 world.violated(|| format!("I2: {marker} is posted twice: {other} is there, {id} comes"));
             }
             world.tell(|| format!("{target}  made {id} {marker} \"{}\"", text("text")));
-            let post =
-                Post { text: text("text"), link: text("link"), marker, made: now, shown: now + lag, deleted: None };
+            let (text, link) = (text("text"), text("link"));
+            let post = Post { text, link, marker, made: now, shown: now + lag, blink, deleted: None };
             page.posts.insert(id.clone(), post);
             Some(id)
         }
@@ -148,7 +160,12 @@ impl SimSink {
         if !world.fault("page erred", world.faults.page) {
             return Whim::Obeys;
         }
-        let fresh = made.is_some_and(|made| world.now() < made + 500);
+        // a clock that was moved cannot tell how fresh a post is
+        let denied = if world.faults.clock > 0.0 { Duration::from_millis(500) } else { SETTLE };
+        if world.faults.busy && world.chance.hit(0.7) {
+            return Whim::Refuses;
+        }
+        let fresh = made.is_some_and(|made| world.now() < made + millis(denied));
         let whim = *world.chance.one(&[
             Whim::Refuses,
             Whim::Throttles,
@@ -173,6 +190,7 @@ impl SimSink {
         let wait = |millis| tokio::time::sleep(Duration::from_millis(millis));
         let (before, after) = (world.chance.between(1, 25), world.chance.between(1, 25));
         if token != takes {
+            world.pages().page(target).refused.insert(token);
             wait(before * 10).await;
             return EffectAnswer::Paused(error(ErrorClass::Auth));
         }
@@ -198,7 +216,7 @@ impl SimSink {
                 EffectAnswer::Unknown(error(ErrorClass::Transient))
             }
             Whim::Denies => {
-                wait(after).await;
+                wait(world.chance.between(1, 900)).await;
                 EffectAnswer::Absent(error(ErrorClass::Missing))
             }
             Whim::ExecutesLate => {
@@ -296,7 +314,7 @@ impl Sink for SimSink {
             let mut pages = world.pages();
             let posts = &pages.page(target).posts;
             let shown = posts.iter().filter(|(_, post)| match post.deleted {
-                None => post.shown <= now,
+                None => post.shown <= now && post.blink.is_none_or(|(from, until)| now < from || now >= until),
                 Some(_) => post.shown > now,
             });
             shown
@@ -316,7 +334,7 @@ impl Sink for SimSink {
     }
 
     fn times(&self) -> EffectTimes {
-        EffectTimes { send_by: SEND_BY, timeout: TIMEOUT, settle: SETTLE, read_lag: READ_LAG }
+        EffectTimes { send_by: self.world.send_by, timeout: TIMEOUT, settle: SETTLE, read_lag: READ_LAG }
     }
 }
 
@@ -359,11 +377,16 @@ impl Stages for SimStages {
 
     fn sink(&self, plan: &Plan, name: &str) -> Result<Arc<dyn Sink>, TaskError> {
         let body = &plan.stage(name).ok_or_else(|| error(ErrorClass::Permanent))?.body;
-        let targets = body["targets"].as_array().into_iter().flatten().filter_map(Json::as_str);
+        let named = body["targets"].as_array();
+        let named = named.map(|named| named.iter().filter_map(Json::as_str).map(str::to_owned).collect());
+        let listed = || {
+            let pages = &self.world.pages().listed;
+            pages[..if name == "second" { 1 } else { pages.len() }].to_vec()
+        };
         Ok(Arc::new(SimSink {
             world: Arc::clone(&self.world),
             gate: Arc::clone(&self.gate),
-            targets: targets.map(str::to_owned).collect(),
+            targets: named.unwrap_or_else(listed),
             template: text(body, "template"),
             only: body["only"].as_str().map(str::to_owned),
         }))

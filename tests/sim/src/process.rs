@@ -13,17 +13,24 @@ use jobpipe_engine::{Cx, EngineSettings, News};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::time::Instant;
+
+/// How long an engine waits at most before it asks a store again.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What every port of a process passes: closed while it is stopped, for ever when it is dead.
 pub(crate) struct Gate {
     /// The process's name.
     pub name: String,
     dead: AtomicBool,
-    /// The store failed it: it is on its way out.
-    failed: AtomicBool,
+    /// It dies at the next failpoint.
+    doomed: AtomicBool,
+    /// When the store failed it last: it waits, or is on its way out.
+    failed: Mutex<Option<Instant>>,
     /// Until when it stops; the last time, when it is over.
     paused: Mutex<Option<Instant>>,
+    woken: Notify,
     skew: AtomicI64,
 }
 
@@ -32,8 +39,10 @@ impl Gate {
         Arc::new(Self {
             name,
             dead: AtomicBool::new(false),
-            failed: AtomicBool::new(false),
+            doomed: AtomicBool::new(false),
+            failed: Mutex::new(None),
             paused: Mutex::new(None),
+            woken: Notify::new(),
             skew: AtomicI64::new(0),
         })
     }
@@ -46,7 +55,10 @@ impl Gate {
             }
             let until = *self.paused.lock().unwrap_or_else(PoisonError::into_inner);
             match until {
-                Some(until) if until > Instant::now() => tokio::time::sleep_until(until).await,
+                Some(until) if until > Instant::now() => {
+                    let woken = self.woken.notified();
+                    tokio::select! { biased; () = woken => {}, () = tokio::time::sleep_until(until) => {} }
+                }
                 _ => return,
             }
         }
@@ -57,7 +69,7 @@ impl Gate {
     }
 
     pub(crate) fn fail(&self) {
-        self.failed.store(true, Ordering::Relaxed);
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     pub(crate) fn is_dead(&self) -> bool {
@@ -69,11 +81,21 @@ impl Gate {
         *until = (*until).max(Some(Instant::now() + time));
     }
 
+    /// It goes on now, if it is not dead; if it is doomed, to the next failpoint.
+    pub(crate) fn wake(&self, doomed: bool) {
+        self.doomed.store(doomed, Ordering::Relaxed);
+        let mut until = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
+        *until = (*until).min(Some(Instant::now()));
+        drop(until);
+        self.woken.notify_waiters();
+    }
+
     /// True when the process is dead, stops, or stopped less than `recently` ago: others may think that it is gone.
     pub(crate) fn seems_gone(&self, recently: Duration) -> bool {
         let until = *self.paused.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = *self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         self.is_dead()
-            || self.failed.load(Ordering::Relaxed)
+            || failed.is_some_and(|failed| failed + PATIENCE + recently > Instant::now())
             || until.is_some_and(|until| until + recently > Instant::now())
     }
 
@@ -140,7 +162,7 @@ impl Failpoints for SimFailpoints {
             return Err(Dead);
         }
         let faults = &self.world.faults;
-        let focused = Point::ALL.get(faults.focus) == Some(&point);
+        let focused = faults.focus == point;
         let stops = if focused { faults.stop_there } else { faults.pause * 0.05 };
         if self.world.fault("stopped at a failpoint", stops) {
             let time = Duration::from_millis(self.world.chance.between(1_000, 9_000));
@@ -148,7 +170,8 @@ impl Failpoints for SimFailpoints {
             self.gate.pause(time);
         }
         let probability = if focused { faults.die_there + faults.failpoint } else { faults.failpoint };
-        if self.world.fault("killed at a failpoint", probability) {
+        let doomed = self.gate.doomed.load(Ordering::Relaxed) && self.world.faulty.load(Ordering::Relaxed);
+        if doomed || self.world.fault("killed at a failpoint", probability) {
             self.world.count(point.name());
             self.world.tell(|| format!("{}  killed at {}", self.gate.name, point.name()));
             self.gate.kill();
@@ -181,8 +204,9 @@ pub(crate) struct Setup {
 
 /// The ports of a new process.
 pub(crate) fn cx(world: &Arc<World>, gate: &Arc<Gate>, setup: &Setup) -> Arc<Cx> {
+    let many = setup.settings.lease_ttl.is_some();
     Arc::new(Cx {
-        store: Arc::new(SimStore::new(Arc::clone(world), Arc::clone(gate))),
+        store: Arc::new(SimStore::new(Arc::clone(world), Arc::clone(gate), many)),
         broker: Arc::new(SimBroker::new(Arc::clone(world), Arc::clone(gate))),
         stages: Arc::new(SimStages::new(Arc::clone(world), Arc::clone(gate))),
         compute: Arc::new(Inline),

@@ -37,6 +37,8 @@ pub(crate) struct Shape {
     pub pace: Option<Pace>,
     /// There are exports to files.
     pub files: bool,
+    /// The definition names its pages; else they are those that are there when a run starts.
+    pub named: bool,
     /// What may change between runs.
     pub now: Definition,
 }
@@ -72,6 +74,7 @@ impl Shape {
             bundle: *chance.one(&[1, 2, 4]),
             pace: chance.hit(0.6).then_some(pace),
             files: chance.hit(0.5),
+            named: true,
             now: Definition {
                 template: "v1".to_owned(),
                 targets: (0..pages).map(|n| format!("p{n}")).collect(),
@@ -81,9 +84,14 @@ impl Shape {
         }
     }
 
-    /// The definition changes.
-    pub(crate) fn redefine(&mut self, chance: &Chance) {
-        match chance.index(4) {
+    /// The definition changes; with `flips`, from one template to another and back.
+    pub(crate) fn redefine(&mut self, chance: &Chance, flips: bool) {
+        if flips {
+            self.now.template = if self.now.template == "v1" { "v0" } else { "v1" }.to_owned();
+            return;
+        }
+        // pages that nobody names come and go by themselves
+        match if self.named { chance.index(4) } else { 3 } {
             0 | 1 => self.now.template = (*chance.one(&["v0", "v1", "v2"])).to_owned(),
             2 => self.now.narrow = !self.now.narrow,
             _ if self.now.targets.len() > 1 && chance.hit(0.5) => {
@@ -141,7 +149,13 @@ impl Shape {
         Plan { name: IMPORT.to_owned(), stages, schedule: None }
     }
 
+    /// The pages of an export as it is now.
+    pub(crate) fn pages(&self, export: &str) -> &[String] {
+        if export == "second" { &self.now.targets[..1] } else { &self.now.targets }
+    }
+
     fn exports(&self) -> Vec<StagePlan> {
+        let named = |pages: &[String]| if self.named { json!(pages) } else { Json::Null };
         let (from, _) = self.exported();
         let export = |name, feed, body| StagePlan {
             feed,
@@ -150,10 +164,10 @@ impl Shape {
         };
         let now = &self.now;
         let only = if now.narrow { json!("x") } else { Json::Null };
-        let body = json!({ "targets": now.targets, "template": now.template, "only": only });
+        let body = json!({ "targets": named(self.pages("first")), "template": now.template, "only": only });
         let mut exports = vec![export("first", Feed::Heads, body)];
         if now.second {
-            let body = json!({ "targets": &now.targets[..1], "template": format!("{}!", now.template), "only": "x" });
+            let body = json!({ "targets": named(self.pages("second")), "template": format!("{}!", now.template), "only": "x" });
             exports.push(export("second", Feed::Heads, body));
         }
         if self.files {

@@ -3,17 +3,18 @@
 use crate::chance::Chance;
 use crate::check;
 use crate::fleet::Fleet;
-use crate::pages::{LATE, Page, Pages, READ_LAG, SEND_BY, TIMEOUT};
+use crate::odds;
+use crate::pages::{LATE, Page, Pages, READ_LAG, TIMEOUT};
 use crate::process::Setup;
 use crate::shape::Shape;
+use crate::slant::{Bent, Habits, Slant};
 use crate::source::Source;
-use crate::world::{Faults, World};
+use crate::world::World;
 use jobpipe_conformance::MemoryStore;
 use jobpipe_core::StoreError;
 use jobpipe_engine::admission::{self, Admitted, Wish};
-use jobpipe_engine::failpoint::Point;
 use jobpipe_engine::sabotage::Rule;
-use jobpipe_engine::{EngineError, EngineSettings, admin};
+use jobpipe_engine::{EngineError, admin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -28,6 +29,8 @@ pub(crate) struct Story {
     world: Arc<World>,
     fleet: Fleet,
     shape: Shape,
+    slant: Slant,
+    habits: Habits,
     /// Several processes share the store.
     many: bool,
     /// The store may be lost.
@@ -36,55 +39,23 @@ pub(crate) struct Story {
     backup: Option<MemoryStore>,
 }
 
-fn faults(chance: &Chance, fleet: bool, steady: bool) -> Faults {
-    let some = |most: f64| if chance.hit(0.6) { most * chance.fraction() } else { 0.0 };
-    Faults {
-        store_refuses: some(0.01),
-        store_lies: some(0.01),
-        store_late: if fleet { some(0.02) } else { 0.0 },
-        failpoint: some(0.01),
-        focus: chance.index(Point::ALL.len()),
-        die_there: *chance.one(&[0.0, 0.2, 0.5]),
-        stop_there: if fleet { *chance.one(&[0.0, 0.1, 0.3]) } else { 0.0 },
-        hint: some(0.2),
-        page: some(0.5),
-        read: some(0.3),
-        source: some(0.15),
-        kill: some(0.06),
-        pause: some(0.06),
-        clock: if steady { 0.0 } else { some(0.05) },
-        broker: some(0.03),
-    }
-}
-
-fn settings(chance: &Chance, fleet: bool) -> EngineSettings {
-    let size = |of: &[usize]| *chance.one(of);
-    EngineSettings {
-        slots: size(&[1, 2, 4]),
-        drains: size(&[1, 2, 4]),
-        window: size(&[1, 2, 8, 64]),
-        batch_records: size(&[1, 2, 5]),
-        page: size(&[1, 2, 5, 50]),
-        round: size(&[1, 3, 64]),
-        crash_limit: u32::try_from(size(&[2, 3, 5, 12])).unwrap_or(5),
-        lease_ttl: fleet.then_some(Duration::from_millis(*chance.one(&[1_200, 3_000]))),
-        tick: Duration::from_millis(400),
-        sweep_every: Duration::from_millis(1_200),
-        keep_runs: size(&[1, 3]),
-        ..EngineSettings::default()
-    }
-}
-
 impl Story {
     pub(crate) fn new(seed: u64, rule: Option<Rule>, trace: bool) -> Self {
         let chance = Chance::new(seed, 1);
-        let shape = Shape::new(&chance);
+        let slant = Slant::of(&Chance::new(seed, 3));
+        let mut shape = Shape::new(&chance);
         let processes = *chance.one(&[1, 1, 2, 3]);
+        let processes = slant.processes(&chance).unwrap_or(processes);
         // what is known of a store that was lost is only how late it is: then clocks are honest
         let losable = chance.hit(0.5);
-        let setup = Setup { settings: settings(&chance, processes > 1) };
-        let world =
-            World::new(seed, faults(&chance, processes > 1, losable), rule, Source::default(), Pages::default(), trace);
+        let losable = slant.losable().unwrap_or(losable);
+        let mut setup = Setup { settings: odds::settings(&chance, processes > 1) };
+        let mut faults = odds::faults(&chance, processes > 1, losable);
+        let mut habits = Slant::habits();
+        let bent = Bent { habits: &mut habits, shape: &mut shape, faults: &mut faults, settings: &mut setup.settings };
+        slant.bend(&chance, bent);
+        let pages = Pages { listed: shape.now.targets.clone(), ..Pages::default() };
+        let world = World::new(seed, faults, habits.send_by, rule, Source::default(), pages, trace);
         {
             let mut monitor = world.monitor();
             monitor.crash_limit = setup.settings.crash_limit;
@@ -93,18 +64,19 @@ impl Story {
         }
         let world = Arc::new(world);
         let fleet = Fleet::new(Arc::clone(&world), setup, processes);
-        Self { chance, world, fleet, shape, many: processes > 1, losable, backup: None }
+        Self { chance, world, fleet, shape, slant, habits, many: processes > 1, losable, backup: None }
     }
 
     /// The whole of it.
     pub(crate) async fn tell(mut self) -> Arc<World> {
-        self.world.tell(|| format!("{:?}", self.shape));
+        self.world.tell(|| format!("{:?} {:?}", self.slant, self.shape));
+        self.world.tell(|| format!("{:?}", self.habits));
         self.world.tell(|| format!("{:?}", self.world.faults));
         let items = self.chance.between(2, u64::from(ITEMS));
         for number in 0..u32::try_from(items).unwrap_or(ITEMS) {
             self.add(number);
         }
-        let runs = self.chance.between(2, 4);
+        let runs = self.chance.between(self.habits.runs.0, self.habits.runs.1);
         for _ in 0..runs {
             self.one_run().await;
             self.disaster().await;
@@ -153,9 +125,9 @@ impl Story {
             let now = self.world.now();
             let mut source = self.world.source();
             let numbers: Vec<u32> = source.items.keys().copied().collect();
-            let number = *self.chance.one(&numbers);
+            let mut number = *self.chance.one(&numbers);
             let version = source.version();
-            let kind = self.chance.index(13);
+            let kind = *self.chance.one(self.habits.kinds);
             if kind == 0 && numbers.len() < usize::try_from(ITEMS).unwrap_or(0) + 3 {
                 drop(source);
                 self.add(u32::try_from(numbers.len()).unwrap_or(0));
@@ -175,6 +147,12 @@ impl Story {
                 }
                 continue;
             }
+            if kind == 14 {
+                // one whose page fails goes while it does
+                let fails =
+                    |number: &&u32| source.failing.contains(&format!("a/item/{}", crate::source::key(**number)));
+                number = numbers.iter().find(fails).copied().unwrap_or(number);
+            }
             let Some(item) = source.items.get_mut(&number) else { continue };
             item.modified = now;
             match kind {
@@ -191,6 +169,10 @@ impl Story {
                 7 | 8 if !item.steady => {
                     item.listed[0] = !item.listed[0];
                     item.since[0] = now;
+                }
+                14 if !item.steady => {
+                    item.listed = [false; 2];
+                    item.since = [now; 2];
                 }
                 9 | 12 if self.shape.exported().1[1] => {
                     item.listed[1] = !item.listed[1];
@@ -226,7 +208,9 @@ impl Story {
     }
 
     fn change_token(&self, page: &mut Page) {
-        if page.token != page.takes {
+        if page.token != page.takes && self.habits.mended {
+            page.takes = page.token;
+        } else if page.token != page.takes {
             page.token = page.takes;
         } else if self.world.fault("token refused", 0.1) {
             page.takes += 1;
@@ -238,19 +222,24 @@ impl Story {
         if self.chance.hit(0.3) {
             self.backup = Some(self.world.store().copy());
         }
-        if !self.losable || !self.world.fault("store lost or restored", 0.15) {
+        if !self.losable || !self.world.fault("store lost or restored", self.habits.disaster) {
             return;
         }
-        self.fleet.end_all(self.many).await;
         let backup = self.backup.take().filter(|_| self.chance.hit(0.7));
         let restored = backup.is_some();
+        // nobody deletes a store while calls of its processes are still on their way
+        let quiet = self.world.send_by + TIMEOUT + Duration::from_millis(LATE) + READ_LAG;
+        let quiet = if restored { Duration::ZERO } else { quiet };
+        self.fleet.end_all(self.many.then_some(self.habits.sleep), quiet).await;
         self.world.tell(|| format!("the store is {}", if restored { "put back" } else { "lost" }));
-        if !restored {
-            // nobody deletes a store while calls of its processes are still on their way
-            tokio::time::sleep(SEND_BY + TIMEOUT + Duration::from_millis(LATE) + READ_LAG).await;
-        }
+        tokio::time::sleep(quiet).await;
         self.world.set_store(backup.unwrap_or_default());
-        self.world.monitor().stores += 1;
+        {
+            let restored_at = self.world.now();
+            let mut monitor = self.world.monitor();
+            monitor.stores += 1;
+            monitor.restored_at = restored_at;
+        }
         self.world.faulty.store(false, Ordering::Relaxed);
         if restored {
             let (_, cx) = self.fleet.client();
@@ -265,26 +254,25 @@ impl Story {
     }
 
     async fn one_run(&mut self) {
-        self.change_source(6);
+        self.change_source(self.habits.changes);
         self.change_tokens();
-        if self.chance.hit(0.25) {
-            self.shape.redefine(&self.chance);
+        if self.chance.hit(self.habits.redefine) {
+            self.shape.redefine(&self.chance, self.habits.flips);
+            self.world.pages().listed.clone_from(&self.shape.now.targets);
             let plan = self.shape.now.clone();
             self.world.tell(|| format!("definition: {plan:?}"));
         }
         let resume = self.chance.hit(0.5);
         let wish = Wish { approved: self.chance.hit(0.7), resume, supersede: !resume, ..Wish::default() };
         self.start(wish).await;
-        let patience = Duration::from_secs(self.chance.between(2, 60));
+        let patience = Duration::from_secs(self.chance.between(2, self.habits.patience));
         let until = Instant::now() + patience;
         while Instant::now() < until && check::import(&self.world).await.open.is_some() {
             self.fleet.turn().await;
             if self.chance.hit(0.1) {
                 self.change_source(2);
             }
-            if self.chance.hit(0.05) {
-                self.change_tokens();
-            }
+            self.meanwhile();
             if self.chance.hit(0.01) {
                 self.cancel().await;
             }
@@ -292,9 +280,20 @@ impl Story {
                 return;
             }
         }
-        let until = Instant::now() + Duration::from_secs(*self.chance.one(&[0, 1, 5, 40]));
+        let until = Instant::now() + Duration::from_secs(*self.chance.one(self.habits.rest));
         while Instant::now() < until && check::unrest(&self.world).await.is_some() {
             self.fleet.turn().await;
+            self.meanwhile();
+        }
+    }
+
+    /// What happens in any turn.
+    fn meanwhile(&mut self) {
+        if self.chance.hit(self.habits.tokens) {
+            self.change_tokens();
+        }
+        if self.chance.hit(self.habits.backup) {
+            self.backup = Some(self.world.store().copy());
         }
     }
 
@@ -319,7 +318,10 @@ impl Story {
             match asked.await {
                 Ok(Ok(Admitted::Started(_) | Admitted::Resumed { .. })) => return,
                 Ok(Ok(Admitted::Superseding(_))) => self.fleet.turn().await,
-                Ok(Err(EngineError::Store(StoreError::Unavailable { .. }) | EngineError::Killed(_))) => {}
+                Ok(Err(
+                    EngineError::Store(StoreError::Unavailable { .. } | StoreError::Closed { .. })
+                    | EngineError::Killed(_),
+                )) => {}
                 // refused: the open run has read its source to the end
                 Ok(Err(EngineError::Refused { .. })) => self.fleet.turn().await,
                 other => self.world.violated(|| format!("a run could not be admitted: {other:?}")),

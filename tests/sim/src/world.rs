@@ -7,6 +7,7 @@ use crate::process::Gate;
 use crate::source::Source;
 use jobpipe_conformance::{MemoryBroker, MemoryStore};
 use jobpipe_core::Millis;
+use jobpipe_engine::failpoint::Point;
 use jobpipe_engine::sabotage::Rule;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -28,17 +29,27 @@ pub(crate) struct Faults {
     /// A failpoint kills.
     pub failpoint: f64,
     /// A failpoint to which more happens.
-    pub focus: usize,
+    pub focus: Point,
     /// There it kills.
     pub die_there: f64,
     /// There it stops the process for a while.
     pub stop_there: f64,
+    /// A process stops before it reads or writes rows, until another works on the same target.
+    pub ambush: f64,
+    /// It wakes with each step of the other.
+    pub wakes: f64,
+    /// It wakes to die at the next failpoint.
+    pub wakes_to_die: f64,
     /// A hint is lost, doubled or late; each.
     pub hint: f64,
     /// A page's call goes wrong in some way.
     pub page: f64,
+    /// What a page that errs says first of all is that it is busy.
+    pub busy: bool,
     /// A page's read fails.
     pub read: f64,
+    /// A new post will be hidden once, for less than the read lag.
+    pub blink: f64,
     /// A source's answer fails.
     pub source: f64,
     /// The driver kills a process, in each of its turns.
@@ -59,6 +70,8 @@ pub(crate) struct World {
     pub faulty: AtomicBool,
     /// How likely what is.
     pub faults: Faults,
+    /// How long after its ARM a call may be sent.
+    pub send_by: Duration,
     /// The rule that is taken away.
     pub rule: Option<Rule>,
     began: tokio::time::Instant,
@@ -69,6 +82,8 @@ pub(crate) struct World {
     pages: Mutex<Pages>,
     monitor: Mutex<Monitor>,
     gates: Mutex<BTreeMap<String, Arc<Gate>>>,
+    /// Those who stopped amid work on a target.
+    ambushes: Mutex<Vec<(String, Arc<Gate>)>>,
     nonces: AtomicU64,
     steps: AtomicU64,
     counts: Mutex<BTreeMap<&'static str, u64>>,
@@ -84,6 +99,7 @@ impl World {
     pub(crate) fn new(
         seed: u64,
         faults: Faults,
+        send_by: Duration,
         rule: Option<Rule>,
         source: Source,
         pages: Pages,
@@ -93,6 +109,7 @@ impl World {
             chance: Chance::new(seed, 2),
             faulty: AtomicBool::new(true),
             faults,
+            send_by,
             rule,
             began: tokio::time::Instant::now(),
             store: Mutex::default(),
@@ -101,6 +118,7 @@ impl World {
             pages: Mutex::new(pages),
             monitor: Mutex::default(),
             gates: Mutex::default(),
+            ambushes: Mutex::default(),
             nonces: AtomicU64::new(1),
             steps: AtomicU64::new(0),
             counts: Mutex::default(),
@@ -149,6 +167,30 @@ impl World {
     /// True when nobody could blame an observer for thinking that this process is gone.
     pub(crate) fn seems_gone(&self, name: &str) -> bool {
         lock(&self.gates).get(name).is_none_or(|gate| gate.seems_gone(Duration::from_millis(1_500)))
+    }
+
+    /// A process is about to read or write rows of a target: it may stop, until another works on the same target; and
+    /// one who stopped there may wake. True when somebody does. `often`: how much likelier than elsewhere it stops.
+    pub(crate) fn ambush(&self, gate: &Arc<Gate>, target: &str, often: f64) -> bool {
+        let mut ambushes = lock(&self.ambushes);
+        ambushes.retain(|(_, other)| !other.is_dead());
+        let here = |(of, other): &(String, Arc<Gate>)| of == target && !Arc::ptr_eq(other, gate);
+        if let Some(index) = ambushes.iter().position(here) {
+            if !self.chance.hit(self.faults.wakes) {
+                return false;
+            }
+            let (_, other) = ambushes.swap_remove(index);
+            drop(ambushes);
+            self.tell(|| format!("{}  wakes, while {} works on {target}", other.name, gate.name));
+            other.wake(self.fault("killed as it wakes", self.faults.wakes_to_die));
+            return true;
+        }
+        if self.fault("stopped amid work on a target", self.faults.ambush * often) {
+            self.tell(|| format!("{}  stops amid its work on {target}", gate.name));
+            gate.pause(Duration::from_millis(self.chance.between(2_000, 12_000)));
+            ambushes.push((target.to_owned(), Arc::clone(gate)));
+        }
+        false
     }
 
     /// A number that was never given before.

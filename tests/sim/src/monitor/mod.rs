@@ -52,6 +52,8 @@ pub(crate) struct Monitor {
     pub files: BTreeMap<(String, u64), Vec<Line>>,
     /// The number of the store: one that was lost or restored has another.
     pub stores: u64,
+    /// When that was, in true time.
+    pub restored_at: Millis,
     /// Which crawls a ledger's records come from: `a`, `b`.
     pub ledgers: BTreeMap<String, [bool; 2]>,
     /// Crashes after which an input may be set aside.

@@ -1,7 +1,7 @@
 //! Heads, targets and rows, and the calls that pages hear.
 
 use super::Armed;
-use crate::pages::{SEND_BY, TIMEOUT};
+use crate::pages::TIMEOUT;
 use crate::world::World;
 use jobpipe_core::{EffectCall, HeadWrite, Op, Row, RowState, Stamps};
 use serde_json::Value as Json;
@@ -17,6 +17,7 @@ pub(super) fn target_written(world: &World, who: &str, id: &str, before: Option<
     {
         world.violated(|| format!("{who} takes {id} from {old}, who lives and renews it"));
     }
+    paused(world, who, id, before, after);
     world.tell(|| {
         let field = |name: &str| after[name].to_string();
         format!(
@@ -37,6 +38,16 @@ pub(super) fn target_written(world: &World, who: &str, id: &str, before: Option<
             field("paused"),
         )
     });
+}
+
+/// A page pauses for a token only when it has refused it.
+fn paused(world: &World, who: &str, id: &str, before: Option<&Json>, after: &Json) {
+    let credential = |of: &Json| of["paused"]["credential"].as_u64().filter(|credential| *credential > 0);
+    let Some(now) = credential(after).filter(|now| before.and_then(credential) != Some(*now)) else { return };
+    let refused = world.pages().pages.get(id).is_some_and(|page| page.refused.contains(&(now - 1)));
+    if !refused {
+        world.violated(|| format!("{who} pauses {id} for token {now}, which it has not refused"));
+    }
 }
 
 /// I3: a head only moves forward.
@@ -66,6 +77,9 @@ pub(crate) fn head_written(world: &World, who: &str, before: Option<&Stamps>, wr
     }
     if after.missed > before.missed && after.missed_gen == before.missed_gen {
         world.violated(|| format!("a run counted {} missed twice", write.key));
+    }
+    if after.missed < before.missed && after.seen_gen.max(after.held_gen) <= before.missed_gen {
+        world.violated(|| format!("I3: run {} missed {}, and an older one forgets it", before.missed_gen, write.key));
     }
 }
 
@@ -116,7 +130,7 @@ pub(crate) fn page_called(world: &World, who: &str, target: &str, call: &EffectC
         Some(index) => {
             let armed = armed.remove(index);
             drop(monitor);
-            if at > armed.at + SEND_BY + TIMEOUT {
+            if at > armed.at + world.send_by + TIMEOUT {
                 world.violated(|| {
                     format!("{who} sends {:?} {} {:?} after it was armed", call.op, call.row.key, at - armed.at)
                 });

@@ -46,7 +46,7 @@ pub(crate) fn tasks_inserted(world: &World, who: &str, new: &[NewTask]) {
         world.tell(|| format!("{who}  insert {}", name(task)));
         let Some(run) = doc(world, DocKind::Run, &task.run) else { continue };
         // of a run that is cleared only its document is left, and what turns up under it is never looked at
-        if run["cleared"] == true {
+        if run["cleared"] == true || run["state"] == "closed" && tasks(world, &task.run, None).is_empty() {
             continue;
         }
         if set(&run, "closed_stages").contains(&task.stage) {
@@ -70,17 +70,18 @@ pub(crate) fn committed(world: &World, who: &str, before: &Task, commit: &Commit
     }
     let mut monitor = world.monitor();
     let crashes = monitor.crashes.entry(before.task.id.clone()).or_default();
-    if who == before.owner {
+    let lapsed = commit.renewal.is_some();
+    if who == before.owner && !lapsed {
         *crashes = 0;
         return;
     }
-    if !world.seems_gone(&before.owner) {
+    if who != before.owner && !world.seems_gone(&before.owner) {
         world.violated(|| format!("{who} takes {name} from {}, who lives and renews it", before.owner));
     }
     *crashes += 1;
     let (crashes, limit) = (*crashes, monitor.crash_limit);
     drop(monitor);
-    if commit.renewal.is_none() {
+    if !lapsed {
         world.violated(|| format!("I4: {who} committed {name}, which is claimed by {}", before.owner));
     }
     if commit.state == TaskState::Dead && crashes < limit {

@@ -4,7 +4,7 @@ use super::SimStore;
 use crate::monitor;
 use async_trait::async_trait;
 use jobpipe_core::{
-    DeadLetter, Head, HeadCounts, HeadStore, HeadWrite, Row, RowId, RowStore, RowWrite, Stamps, StoreResult,
+    DeadLetter, Head, HeadCounts, HeadStore, HeadWrite, Row, RowId, RowState, RowStore, RowWrite, Stamps, StoreResult,
 };
 use std::sync::Arc;
 
@@ -77,11 +77,16 @@ impl HeadStore for SimStore {
 #[async_trait]
 impl RowStore for SimStore {
     async fn rows(&self, ids: &[RowId]) -> StoreResult<Vec<Row>> {
+        self.work_on(ids.first().map_or("", |id| &id.target), 0.5).await;
         let store = self.world.store();
         self.read(async move { store.rows(ids).await }).await
     }
 
     async fn rows_put(&self, writes: Vec<RowWrite>) -> StoreResult<Vec<bool>> {
+        // most is to be lost by one who found that nothing is due
+        let clears = writes.iter().any(|write| write.row.state == RowState::Idle && !write.row.recheck);
+        let often = if clears { 4.0 } else { 1.0 };
+        self.work_on(writes.first().map_or("", |write| &write.row.id.target), often).await;
         let (world, who) = (Arc::clone(&self.world), self.gate.name.clone());
         self.bulk(writes, move |writes| async move {
             let applied = world.store().rows_put(writes.clone()).await?;
@@ -96,11 +101,13 @@ impl RowStore for SimStore {
     }
 
     async fn rows_attention(&self, target: &str, after: Option<&RowId>, limit: usize) -> StoreResult<Vec<Row>> {
+        self.work_on(target, 0.5).await;
         let store = self.world.store();
         self.read(async move { store.rows_attention(target, after, limit).await }).await
     }
 
     async fn rows_of(&self, target: &str, after: Option<&RowId>, limit: usize) -> StoreResult<Vec<Row>> {
+        self.work_on(target, 0.5).await;
         let store = self.world.store();
         self.read(async move { store.rows_of(target, after, limit).await }).await
     }

@@ -16,15 +16,23 @@ use std::time::Duration;
 pub(crate) struct SimStore {
     world: Arc<World>,
     gate: Arc<Gate>,
-}
-
-fn unavailable(what: &str) -> StoreError {
-    StoreError::Unavailable { message: format!("simulated: {what}") }
+    /// Several processes share it.
+    many: bool,
 }
 
 impl SimStore {
-    pub(crate) fn new(world: Arc<World>, gate: Arc<Gate>) -> Self {
-        Self { world, gate }
+    pub(crate) fn new(world: Arc<World>, gate: Arc<Gate>, many: bool) -> Self {
+        Self { world, gate, many }
+    }
+
+    /// A server that many share may be asked again; the one of a file is as dead as its process.
+    fn fails(&self, what: &str) -> StoreError {
+        self.gate.fail();
+        if self.many {
+            StoreError::Unavailable { message: format!("simulated: {what}") }
+        } else {
+            StoreError::Closed { path: format!("simulated: {what}") }
+        }
     }
 
     /// Now and then a call takes a while, so that others get in between.
@@ -33,6 +41,13 @@ impl SimStore {
             tokio::time::sleep(Duration::from_millis(self.world.chance.between(1, 6))).await;
         }
         self.gate.pass().await;
+    }
+
+    /// Work on the rows of a target: this process may stop here, or one who stopped there wakes and is faster.
+    async fn work_on(&self, target: &str, often: f64) {
+        if self.world.ambush(&self.gate, target, often) {
+            tokio::time::sleep(Duration::from_millis(self.world.chance.between(5, 60))).await;
+        }
     }
 
     async fn read<T>(&self, call: impl Future<Output = StoreResult<T>> + Send) -> StoreResult<T> {
@@ -51,8 +66,7 @@ impl SimStore {
         let world = &self.world;
         world.step();
         if world.fault("store refused", world.faults.store_refuses) {
-            self.gate.fail();
-            return Err(unavailable("not applied"));
+            return Err(self.fails("not applied"));
         }
         let lies = world.fault("store applied, then failed", world.faults.store_lies);
         let answer = if world.fault("store applied late", world.faults.store_late) {
@@ -61,14 +75,13 @@ impl SimStore {
                 tokio::time::sleep(late).await;
                 call.await
             });
-            server.await.map_err(|_| unavailable("the server panicked"))?
+            server.await.map_err(|_| self.fails("the server panicked"))?
         } else {
             call.await
         };
         self.linger().await;
         if lies {
-            self.gate.fail();
-            return Err(unavailable("applied"));
+            return Err(self.fails("applied"));
         }
         answer
     }
@@ -88,8 +101,7 @@ impl SimStore {
             let part = elements.into_iter().filter(|_| world.chance.hit(0.5)).collect();
             call(part).await?;
             self.linger().await;
-            self.gate.fail();
-            return Err(unavailable("applied in part"));
+            return Err(self.fails("applied in part"));
         }
         self.write(call(elements)).await
     }
@@ -116,8 +128,9 @@ impl DocStore for SimStore {
     }
 
     async fn doc_replace(&self, kind: DocKind, id: &str, expect: u64, doc: Doc) -> StoreResult<bool> {
-        let (world, id, who) = (Arc::clone(&self.world), id.to_owned(), self.gate.name.clone());
-        self.write(async move {
+        let (world, target, who) = (Arc::clone(&self.world), id.to_owned(), self.gate.name.clone());
+        let id = target.clone();
+        let applied = self.write(async move {
             let before = world.store().doc(kind, &id).await?.map(|doc| doc.body);
             let body = doc.body.clone();
             let applied = world.store().doc_replace(kind, &id, expect, doc).await?;
@@ -125,8 +138,13 @@ impl DocStore for SimStore {
                 monitor::doc_written(&world, &who, kind, &id, before.as_ref(), &body);
             }
             Ok(applied)
-        })
-        .await
+        });
+        let applied = applied.await?;
+        if kind == DocKind::Target {
+            self.work_on(&target, 1.0).await;
+            self.gate.pass().await;
+        }
+        Ok(applied)
     }
 
     async fn doc_delete(&self, kind: DocKind, id: &str) -> StoreResult<()> {
