@@ -350,12 +350,17 @@ pub async fn wish(cx: &Cx, command: &Command) -> Result<()> {
     Ok(())
 }
 
-/// Does what other processes wished for; what is refused is told to those who watch.
+/// Does what other processes wished for; what is refused is told to those who watch. Two engines may obey one command, and
+/// one that dies may have obeyed it without saying so: each command names what it is about, so that doing it twice is
+/// doing it once. A run is that of its slot (else of the command), a cancel and an approval are those of their run.
 pub async fn obey(cx: &Cx) -> Result<()> {
     let wishes: Vec<(String, Read<Command>)> = docs::list(&*cx.store, DocKind::Command, "", "", 100).await?;
     for (id, wish) in wishes {
         let done = match wish.doc {
-            Command::Run { plan, wish } => admission::admit(cx, &plan, &wish).await.map(|_| ()),
+            Command::Run { plan, wish } => {
+                let slot = wish.slot.or_else(|| Some(id.clone()));
+                admission::admit(cx, &plan, &admission::Wish { slot, ..wish }).await.map(|_| ())
+            }
             Command::Cancel { run } => cancel(cx, &run).await,
             Command::Approve { run } => approve(cx, &run).await,
         };

@@ -70,6 +70,9 @@ pub async fn admit(cx: &Cx, plan: &Plan, wish: &Wish) -> Result<Admitted> {
     docs::insert(&*cx.store, &*cx.ids, DocKind::Definition, &definition, plan).await?;
     loop {
         let import = import(cx, &plan.name).await?;
+        if let Some(run) = begun(cx, &import.doc, &plan.name, wish).await? {
+            return Ok(Admitted::Resumed { run, pinned: false });
+        }
         let decision = if cx.keeps(Rule::AdmitOpen) { decide(&import.doc, &definition, wish) } else { Decision::Start };
         match decision {
             Decision::Resume { pinned } => {
@@ -99,6 +102,18 @@ pub async fn admit(cx: &Cx, plan: &Plan, wish: &Wish) -> Result<Admitted> {
             }
         }
     }
+}
+
+/// The run that this wish has started already, if it has a slot and is not open any more: whoever asks a second time (two
+/// engines that obey one command, one that died before it said so) starts nothing. Read after the import, so that a start
+/// in between is met by the compare-and-set.
+async fn begun(cx: &Cx, import: &ImportDoc, name: &str, wish: &Wish) -> Result<Option<String>> {
+    let Some(slot) = &wish.slot else { return Ok(None) };
+    let run = format!("{name}@{slot}");
+    if import.open.as_ref().is_some_and(|open| open.facts.run == run) {
+        return Ok(None);
+    }
+    Ok(cx.store.doc(DocKind::Run, &run).await?.map(|_| run))
 }
 
 fn refuse(import: &ImportDoc, name: &str) -> EngineError {
