@@ -270,7 +270,8 @@ impl Cx {
         Ok(admitted)
     }
 
-    fn worked_on(&self, queue: &str) -> String {
+    /// The queue on which this process works on what is meant for `queue`.
+    pub(crate) fn worked_on(&self, queue: &str) -> String {
         let known = self.settings.queues.iter().find(|known| *known == queue).or(self.settings.queues.first());
         known.map_or(queue, String::as_str).to_owned()
     }

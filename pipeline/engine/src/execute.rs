@@ -155,7 +155,7 @@ async fn commit(cx: &Cx, layout: &Layout, task: &Task, settled: Settled) -> Resu
     let idle = commit.state.is_terminal() && relay::is_idle(layout, &commit.result);
     if !put(cx, &commit, idle).await? {
         tracing::debug!(task = %task.task.id, fence = task.fence, "another attempt committed");
-        return Ok(());
+        return clear_behind(cx, task, &stored).await;
     }
     cx.at(Point::TaskCommitted)?;
     if !commit.state.is_terminal() {
@@ -168,6 +168,14 @@ async fn commit(cx: &Cx, layout: &Layout, task: &Task, settled: Settled) -> Resu
         return Ok(());
     }
     relay::relay_result(cx, &task.task, &commit.result, &stored).await
+}
+
+/// One who slept until its run was cleared has stored what nobody would clear any more.
+async fn clear_behind(cx: &Cx, task: &Task, stored: &Stored) -> Result<()> {
+    if !stored.is_empty() && cx.run(&task.task.run).await?.doc.cleared {
+        cx.store.run_purge(&task.task.run).await?;
+    }
+    Ok(())
 }
 
 /// Commits, and closes the task where nothing is left to relay; when the answer is lost, reads back whose nonce is there.

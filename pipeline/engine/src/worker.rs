@@ -194,7 +194,7 @@ async fn wait(cx: &Cx, heard: &mut Heard, most: Duration) {
     }
 }
 
-/// Tells the broker of ready tasks, in turns over the open runs, while its window has room.
+/// Tells the broker of ready tasks, in turns over the open runs, while the window of their queue has room.
 async fn dispatch(cx: Arc<Cx>, mut patience: Patience) -> Result<()> {
     let mut heard = cx.news.subscribe();
     let mut cursors: BTreeMap<String, String> = BTreeMap::new();
@@ -219,10 +219,14 @@ async fn dispatch_all(cx: &Cx, cursors: &mut BTreeMap<String, String>) -> Result
 }
 
 async fn dispatch_run(cx: &Cx, run: &str, cursor: &mut String) -> Result<()> {
+    let mut shallow = BTreeSet::new();
     for queue in &cx.settings.queues {
-        if cx.broker.depth(queue).await? > cx.settings.window / 2 {
-            return Ok(());
+        if cx.broker.depth(queue).await? <= cx.settings.window / 2 {
+            shallow.insert(queue.clone());
         }
+    }
+    if shallow.is_empty() {
+        return Ok(());
     }
     let ready = cx.store.tasks_ready(run, cx.now(), cursor, cx.settings.window).await?;
     // at the end the walk begins anew: what was put back meanwhile lies behind
@@ -233,8 +237,11 @@ async fn dispatch_run(cx: &Cx, run: &str, cursor: &mut String) -> Result<()> {
     };
     let mut by_queue: BTreeMap<String, Vec<Hint>> = BTreeMap::new();
     for task in ready {
-        let hint = Hint { task: task.id, run: task.run, queue: task.queue.clone() };
-        by_queue.entry(task.queue).or_default().push(hint);
+        let queue = cx.worked_on(&task.queue);
+        if shallow.contains(&queue) {
+            let hint = Hint { task: task.id, run: task.run, queue: queue.clone() };
+            by_queue.entry(queue).or_default().push(hint);
+        }
     }
     for hints in by_queue.into_values() {
         cx.hint(hints).await?;
