@@ -16,7 +16,7 @@ mod stage;
 mod store;
 mod task;
 
-pub use broker::{Broker, BrokerError, Delivery, Hint};
+pub use broker::{Broker, BrokerError, DeadHint, Delivery, Hint, Priority};
 pub use clock::{Clock, Ids, SystemClock, SystemIds, utc_text};
 pub use head::{Head, HeadBody, HeadCounts, HeadWrite, Stamps, Version, Wanted};
 pub use limiter::{Rate, RateLimiter};
