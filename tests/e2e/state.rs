@@ -37,6 +37,36 @@ fn a_restored_backup_posts_nothing_twice() {
 }
 
 #[test]
+fn a_restore_that_dies_on_the_way_posts_nothing_twice() {
+    let runtime = runtime();
+    for point in ["restore-renewed", "restore-moved", "restore-swapped"] {
+        let pages = runtime.block_on(FbSim::start(Default::default())).unwrap();
+        let project = Project::with_pages(1, &pages.base_url);
+        project.write("import.yml", &import(1));
+        let run = |count: u32| {
+            project.write("offers.json", &offers(count));
+            project.jobpipe(&["run", "import.yml", "--format", "json"]).expect(0).summary()
+        };
+        run(2);
+        std::fs::copy(project.path(".jobpipe/jobpipe.db"), project.path("backup.db")).unwrap();
+        run(5);
+        let mut restore = project.command(&["state", "restore", "backup.db"]);
+        let died = restore.env("JOBPIPE_FAILPOINT", point).output().unwrap();
+        assert_eq!(died.status.code(), None, "{point}: it is ended by a signal");
+        run(5);
+        let totals = pages.report().totals;
+        assert_eq!((totals.creates, totals.deletes, totals.visible, totals.dup_ever), (5, 0, 5, 0), "{point}");
+        // and once more, without dying
+        project.jobpipe(&["state", "restore", "backup.db"]).expect(0);
+        run(5);
+        let totals = pages.report().totals;
+        assert_eq!((totals.creates, totals.deletes, totals.visible, totals.dup_ever), (5, 0, 5, 0), "{point}, again");
+        drop(pages);
+    }
+    drop(runtime);
+}
+
+#[test]
 fn a_lost_state_finds_its_posts_again() {
     let runtime = runtime();
     let pages = runtime.block_on(FbSim::start(Default::default())).unwrap();

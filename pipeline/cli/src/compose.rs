@@ -62,7 +62,12 @@ pub(crate) fn reader(place: &Place) -> Outcome<Arc<Cx>> {
 
 /// The state of `place` for a verb that changes documents and runs nothing. The caller holds the engine's lock.
 pub(crate) fn writer(place: &Place) -> Outcome<Arc<Cx>> {
-    let store = SqliteStore::open(&place.store())?;
+    writer_of(&place.store(), place)
+}
+
+/// The same of a store that does not lie where the engine looks for it.
+pub(crate) fn writer_of(store: &Path, place: &Place) -> Outcome<Arc<Cx>> {
+    let store = SqliteStore::open(store)?;
     let pool = Arc::new(Pool::new(1, None));
     Ok(assemble(Arc::new(store), without_stages(), pool, Arc::new(NoFailpoints), settings(&place.state)))
 }

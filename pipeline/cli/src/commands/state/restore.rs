@@ -1,4 +1,5 @@
-//! Putting a backup back: checked first, swapped in by renaming, then told to the engine by a new epoch.
+//! Putting a backup back: a copy is checked and given a new epoch, then renamed into place. So no crash leaves a store
+//! that takes itself for the one that was there: before the renaming the old one is whole, amid it there is none.
 
 use super::{beside, unusable};
 use crate::compose;
@@ -17,18 +18,12 @@ pub(super) async fn restore(place: &Place, backup: &Path) -> Outcome {
     let _lock = EngineLock::acquire(&place.state)?;
     let new = copied(place, backup)?;
     check(&new, backup)?;
+    let (epoch, cancelled) = renew(place, &new).await?;
+    may_end_at("restore-renewed");
     let kept = swap(place, &new).map_err(|error| {
         Failure::failed(format!("cannot put {} into {}: {error}", backup.display(), place.state.display()))
     })?;
-    let cx = compose::writer(place)?;
-    let epoch = renew_epoch(&cx).await?;
-    let mut cancelled = 0;
-    for (name, import) in sweep::imports(&cx).await? {
-        if let Some(open) = &import.doc.open {
-            cancelled += usize::from(cancel(&cx, &open.facts.run).await?);
-        }
-        wake(&cx, &name).await?;
-    }
+    may_end_at("restore-swapped");
     terminal::say(&format!("restored {} as {}", backup.display(), place.store().display()));
     if let Some(kept) = kept {
         terminal::say(&format!("the store that was there is kept as {}", kept.display()));
@@ -64,6 +59,27 @@ fn check(new: &Path, backup: &Path) -> Outcome<()> {
     SqliteStore::open(new).map(drop).map_err(|error| unusable(backup, error))
 }
 
+/// Starts a new epoch in the copy and cancels its open runs; gives the epoch and how many runs those were.
+async fn renew(place: &Place, new: &Path) -> Outcome<(u64, usize)> {
+    let cx = compose::writer_of(new, place)?;
+    let epoch = renew_epoch(&cx).await?;
+    let mut cancelled = 0;
+    for (name, import) in sweep::imports(&cx).await? {
+        if let Some(open) = &import.doc.open {
+            cancelled += usize::from(cancel(&cx, &open.facts.run).await?);
+        }
+        wake(&cx, &name).await?;
+    }
+    Ok((epoch, cancelled))
+}
+
+/// Where `JOBPIPE_FAILPOINT` can end this verb, which is no engine: `restore-renewed`, `restore-moved`, `restore-swapped`.
+fn may_end_at(point: &str) {
+    if std::env::var("JOBPIPE_FAILPOINT").is_ok_and(|named| named == point) {
+        std::process::abort();
+    }
+}
+
 /// Renames the copy into place; what was there is kept beside it.
 fn swap(place: &Place, new: &Path) -> std::io::Result<Option<PathBuf>> {
     let store = place.store();
@@ -78,6 +94,7 @@ fn swap(place: &Place, new: &Path) -> std::io::Result<Option<PathBuf>> {
         }
         kept = Some(old);
     }
+    may_end_at("restore-moved");
     for suffix in ["-wal", ""] {
         if beside(new, suffix).exists() {
             std::fs::rename(beside(new, suffix), beside(&store, suffix))?;
