@@ -31,7 +31,7 @@ pub async fn in_flight(path: &Path) -> InFlight {
     }
     let Ok(store) = SqliteStore::open_reader(path) else { return found };
     for (_, doc) in store.docs(DocKind::Import, "", "", ALL).await.unwrap() {
-        let import: ImportDoc = serde_json::from_value(doc.body).unwrap();
+        let import: ImportDoc = doc.read().unwrap();
         let Some(open) = import.open else { continue };
         let run = &open.facts.run;
         found.running += store.tasks_open(run, TaskState::Running, "", ALL).await.unwrap().len();

@@ -71,6 +71,37 @@ pub struct Head {
     pub fetched_at: Millis,
 }
 
+/// A record as a run sees it, whose head is expected to be as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeadSeen {
+    /// The record's key.
+    pub key: String,
+    /// The body's fingerprint.
+    pub hash: String,
+    /// Its source's rank.
+    pub rank: u32,
+    /// Fingerprint of its URL, to add to the head's sources.
+    pub url: String,
+}
+
+impl HeadSeen {
+    /// What the sighting by run `seq` makes of a head that is live, has this hash, and was seen by an earlier run and
+    /// missed or held by no later one: the usual fate of a head. `None` of any other, which is not decided here.
+    #[must_use]
+    pub fn confirm(&self, head: &Stamps, seq: u64, version: u64) -> Option<Stamps> {
+        let same = head.wanted == Wanted::Live && head.hash == self.hash;
+        let earlier = head.seen_gen < seq && head.missed_gen <= seq && head.held_gen <= seq;
+        (same && earlier).then(|| Stamps {
+            version,
+            seen_gen: seq,
+            before: Some(Version { hash: head.hash.clone(), wanted: head.wanted, changed_gen: head.changed_gen }),
+            rank: self.rank,
+            missed: 0,
+            ..head.clone()
+        })
+    }
+}
+
 /// One compare-and-set on a head.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeadWrite {

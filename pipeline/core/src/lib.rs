@@ -18,7 +18,7 @@ mod task;
 
 pub use broker::{Broker, BrokerError, DeadHint, Delivery, Hint, Priority};
 pub use clock::{Clock, Ids, SystemClock, SystemIds, utc_text};
-pub use head::{Head, HeadBody, HeadCounts, HeadWrite, Stamps, Version, Wanted};
+pub use head::{Head, HeadBody, HeadCounts, HeadSeen, HeadWrite, Stamps, Version, Wanted};
 pub use limiter::{Rate, RateLimiter};
 pub use plan::{Budget, Feed, GonePolicy, Pace, Plan, RetryPolicy, StageKind, StagePlan};
 pub use record::{Fate, Millis, Origin, Record};

@@ -5,11 +5,11 @@
 //! answer says which of them applied.
 
 use crate::{
-    Commit, DeadLetter, Head, HeadCounts, HeadWrite, Millis, NewTask, Row, RowId, RowWrite, Stamps, Task, TaskId,
-    TaskState,
+    Commit, DeadLetter, Head, HeadCounts, HeadSeen, HeadWrite, Millis, NewTask, Row, RowId, RowWrite, Stamps, Task,
+    TaskId, TaskState,
 };
 use async_trait::async_trait;
-use serde_json::Value as Json;
+use serde::{Serialize, de::DeserializeOwned};
 
 /// What a store could not do.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -105,8 +105,26 @@ impl DocKind {
 pub struct Doc {
     /// Random, chosen by the writer.
     pub version: u64,
+    /// The document, as JSON. Stores need not read it.
+    pub body: String,
+}
+
+impl Doc {
+    /// `document` under `version`.
+    ///
+    /// # Errors
+    /// What the encoder says of a document that is not JSON (a map without text keys).
+    pub fn of<T: Serialize + ?Sized>(version: u64, document: &T) -> serde_json::Result<Self> {
+        Ok(Self { version, body: serde_json::to_string(document)? })
+    }
+
     /// The document.
-    pub body: Json,
+    ///
+    /// # Errors
+    /// What the decoder says of one that has another form.
+    pub fn read<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
+        serde_json::from_str(&self.body)
+    }
 }
 
 /// Small documents: read whole, written whole, by compare-and-set.
@@ -209,6 +227,27 @@ pub trait HeadStore: Send + Sync {
     async fn heads_stamps(&self, ledger: &str, keys: &[String]) -> StoreResult<Vec<Option<Stamps>>>;
     /// Writes each where its version is as expected; says which did.
     async fn heads_put(&self, ledger: &str, writes: Vec<HeadWrite>) -> StoreResult<Vec<bool>>;
+    /// Writes [`HeadSeen::confirm`] of each head under `version`, and adds its URL; says which did. A store that can
+    /// does it in one request: most records of most runs are as they were.
+    async fn heads_confirm(&self, ledger: &str, seq: u64, version: u64, seen: Vec<HeadSeen>) -> StoreResult<Vec<bool>> {
+        let keys: Vec<String> = seen.iter().map(|seen| seen.key.clone()).collect();
+        let heads = self.heads_stamps(ledger, &keys).await?;
+        let (mut at, mut writes) = (Vec::new(), Vec::new());
+        for (n, (seen, head)) in seen.into_iter().zip(heads).enumerate() {
+            let Some(head) = head else { continue };
+            let Some(stamps) = seen.confirm(&head, seq, version) else { continue };
+            at.push(n);
+            let (expect, add_urls) = (Some(head.version), vec![seen.url]);
+            writes.push(HeadWrite { key: seen.key, expect, stamps, body: None, add_urls });
+        }
+        let mut confirmed = vec![false; keys.len()];
+        for (n, applied) in at.into_iter().zip(self.heads_put(ledger, writes).await?) {
+            if let Some(confirmed) = confirmed.get_mut(n) {
+                *confirmed = applied;
+            }
+        }
+        Ok(confirmed)
+    }
     /// The heads of these keys that exist, in the order asked.
     async fn heads(&self, ledger: &str, keys: &[String]) -> StoreResult<Vec<Head>>;
     /// Up to `limit` (key, stamps) with `seen_gen < seq` and key greater than `after`, by key (bytewise).

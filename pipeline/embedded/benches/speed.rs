@@ -50,7 +50,7 @@ async fn measure<F: Future<Output = ()>>(
 
 async fn docs(store: &SqliteStore) {
     let insert = async |at: usize| {
-        let doc = Doc { version: 1, body: json!({ "at": at }) };
+        let doc = Doc::of(1, &json!({ "at": at })).unwrap();
         store.doc_insert(DocKind::Run, &format!("{at}"), doc).await.unwrap();
     };
     measure(store, "documents, one after the other", 1_000, 1, (0..1_000).map(insert)).await;

@@ -2,6 +2,7 @@
 
 use jobpipe_core::{StoreError, StoreResult, TaskState, Wanted};
 use serde::{Serialize, de::DeserializeOwned};
+use std::borrow::Cow;
 use std::cell::RefCell;
 use zstd::bulk::{Compressor, Decompressor};
 
@@ -23,7 +24,11 @@ thread_local! {
 
 /// `value` as it is stored.
 pub(crate) fn pack<T: Serialize + ?Sized>(what: &str, value: &T) -> StoreResult<Vec<u8>> {
-    let json = serde_json::to_vec(value).map_err(|error| corrupt(what, &error))?;
+    pack_bytes(what, serde_json::to_vec(value).map_err(|error| corrupt(what, &error))?)
+}
+
+/// The same of JSON as it is written.
+pub(crate) fn pack_bytes(what: &str, json: Vec<u8>) -> StoreResult<Vec<u8>> {
     if json.len() < COMPRESS_FROM {
         return Ok(json);
     }
@@ -37,8 +42,13 @@ pub(crate) fn pack<T: Serialize + ?Sized>(what: &str, value: &T) -> StoreResult<
 
 /// The value stored as `bytes`.
 pub(crate) fn unpack<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> StoreResult<T> {
+    serde_json::from_slice(&unpack_bytes(what, bytes)?).map_err(|error| corrupt(what, &error))
+}
+
+/// The JSON stored as `bytes`.
+pub(crate) fn unpack_bytes<'b>(what: &str, bytes: &'b [u8]) -> StoreResult<Cow<'b, [u8]>> {
     if !bytes.starts_with(&ZSTD) {
-        return serde_json::from_slice(bytes).map_err(|error| corrupt(what, &error));
+        return Ok(Cow::Borrowed(bytes));
     }
     let length = zstd::zstd_safe::get_frame_content_size(bytes).ok().flatten().filter(|length| *length <= LONGEST);
     let length = length.and_then(|length| usize::try_from(length).ok());
@@ -47,7 +57,7 @@ pub(crate) fn unpack<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> StoreResu
         Some(decompressor) => decompressor.decompress(bytes, length),
         None => zstd::bulk::decompress(bytes, length),
     });
-    serde_json::from_slice(&json.map_err(|error| corrupt(what, &error))?).map_err(|error| corrupt(what, &error))
+    json.map(Cow::Owned).map_err(|error| corrupt(what, &error))
 }
 
 /// A stored document that this version cannot read.

@@ -1,6 +1,6 @@
 //! Small documents in SQLite.
 
-use crate::codec::{limit, pack, signed, unpack, unsigned};
+use crate::codec::{corrupt, limit, pack_bytes, signed, unpack_bytes, unsigned};
 use crate::fault::Fault;
 use crate::{SqliteStore, open};
 use async_trait::async_trait;
@@ -18,7 +18,8 @@ pub(crate) const STATEMENTS: [&str; 3] = [INSERT, PAGE_AFTER, PAGE_FROM];
 
 fn doc(kind: DocKind, id: &str, version: i64, body: &[u8]) -> StoreResult<Doc> {
     let what = format!("{} {id}", kind.as_str());
-    Ok(Doc { version: unsigned(&what, version)?, body: unpack(&what, body)? })
+    let body = String::from_utf8(unpack_bytes(&what, body)?.into_owned()).map_err(|error| corrupt(&what, &error))?;
+    Ok(Doc { version: unsigned(&what, version)?, body })
 }
 
 /// Inserts a document that is packed already; true when it was absent.
@@ -57,7 +58,7 @@ impl DocStore for SqliteStore {
     }
 
     async fn doc_insert(&self, kind: DocKind, id: &str, doc: Doc) -> StoreResult<bool> {
-        let (id, body) = (id.to_owned(), pack(kind.as_str(), &doc.body)?);
+        let (id, body) = (id.to_owned(), pack_bytes(kind.as_str(), doc.body.into_bytes())?);
         if self.is_reader() && kind == DocKind::Command {
             let path = self.path().to_path_buf();
             return self.read(move |_| insert(&open::guest(&path)?, kind, &id, doc.version, &body)).await;
@@ -66,7 +67,7 @@ impl DocStore for SqliteStore {
     }
 
     async fn doc_replace(&self, kind: DocKind, id: &str, expect: u64, doc: Doc) -> StoreResult<bool> {
-        let (id, body) = (id.to_owned(), pack(kind.as_str(), &doc.body)?);
+        let (id, body) = (id.to_owned(), pack_bytes(kind.as_str(), doc.body.into_bytes())?);
         self.write(move |conn| {
             let replaced = conn
                 .prepare_cached("UPDATE doc SET version = ?4, body = ?5 WHERE kind = ?1 AND id = ?2 AND version = ?3")?

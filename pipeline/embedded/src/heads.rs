@@ -6,7 +6,7 @@ pub(crate) mod write;
 use crate::SqliteStore;
 use crate::codec::signed;
 use async_trait::async_trait;
-use jobpipe_core::{Head, HeadCounts, HeadStore, HeadWrite, Stamps, StoreResult};
+use jobpipe_core::{Head, HeadCounts, HeadSeen, HeadStore, HeadWrite, Stamps, StoreResult};
 
 #[async_trait]
 impl HeadStore for SqliteStore {
@@ -26,6 +26,14 @@ impl HeadStore for SqliteStore {
             packed.iter().map(|head| put.one(&ledger, head)).collect()
         })
         .await
+    }
+
+    async fn heads_confirm(&self, ledger: &str, seq: u64, version: u64, seen: Vec<HeadSeen>) -> StoreResult<Vec<bool>> {
+        if seen.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ledger = ledger.to_owned();
+        self.write(move |conn| write::confirm(conn, &ledger, seq, version, &seen)).await
     }
 
     async fn heads(&self, ledger: &str, keys: &[String]) -> StoreResult<Vec<Head>> {

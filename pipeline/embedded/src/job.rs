@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 /// Work whose type of answer is hidden, so that a thread can take work of all types from one queue.
 pub(crate) trait Job: Send {
-    /// Does the work and keeps its answer; says whether it went well.
+    /// Does the work, from its beginning each time, and keeps its answer; says whether it went well.
     fn run(&mut self, conn: &Connection, path: &Path) -> Result<(), StoreError>;
     /// Sends the answer: the work's own, or `around`'s error if the transaction around it failed.
     fn answer(&mut self, around: &StoreResult<()>);
@@ -16,7 +16,7 @@ pub(crate) trait Job: Send {
 
 /// See [`Job`].
 struct Call<T, F> {
-    work: Option<F>,
+    work: F,
     outcome: Option<StoreResult<T>>,
     reply: Option<oneshot::Sender<StoreResult<T>>>,
 }
@@ -25,20 +25,19 @@ struct Call<T, F> {
 pub(crate) fn call<T, F>(work: F) -> (Box<dyn Job>, oneshot::Receiver<StoreResult<T>>)
 where
     T: Send + 'static,
-    F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    F: Fn(&Connection) -> Result<T, Fault> + Send + 'static,
 {
     let (reply, answer) = oneshot::channel();
-    (Box::new(Call { work: Some(work), outcome: None, reply: Some(reply) }), answer)
+    (Box::new(Call { work, outcome: None, reply: Some(reply) }), answer)
 }
 
 impl<T, F> Job for Call<T, F>
 where
     T: Send,
-    F: FnOnce(&Connection) -> Result<T, Fault> + Send,
+    F: Fn(&Connection) -> Result<T, Fault> + Send,
 {
     fn run(&mut self, conn: &Connection, path: &Path) -> Result<(), StoreError> {
-        let Some(work) = self.work.take() else { return Ok(()) };
-        let outcome = work(conn).map_err(|fault| fault.told(path));
+        let outcome = (self.work)(conn).map_err(|fault| fault.told(path));
         let end = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
         self.outcome = Some(outcome);
         end

@@ -27,7 +27,7 @@ const MIGRATIONS: [&str; 1] = [include_str!("../migrations/001.sql")];
 /// The settings of every connection. `fullfsync` is what makes an fsync reach the disk on macOS; elsewhere it is nothing.
 const SETTINGS: &str = "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON; \
     PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;";
-const WRITER: &str = "PRAGMA cache_size = -32000; PRAGMA wal_autocheckpoint = 4000; \
+const WRITER: &str = "PRAGMA cache_size = -32000; PRAGMA wal_autocheckpoint = 16000; \
     PRAGMA journal_size_limit = 67108864;";
 const READER: &str = "PRAGMA cache_size = -16000; PRAGMA query_only = ON;";
 

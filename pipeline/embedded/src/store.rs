@@ -86,7 +86,7 @@ impl SqliteStore {
     pub(crate) async fn read<T, F>(&self, work: F) -> StoreResult<T>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+        F: Fn(&Connection) -> Result<T, Fault> + Send + 'static,
     {
         self.send(self.readers.as_ref(), work).await
     }
@@ -95,7 +95,7 @@ impl SqliteStore {
     pub(crate) async fn write<T, F>(&self, work: F) -> StoreResult<T>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+        F: Fn(&Connection) -> Result<T, Fault> + Send + 'static,
     {
         if self.writer.is_none() {
             let holder = "its engine; this process opened it for reading".to_owned();
@@ -112,7 +112,7 @@ impl SqliteStore {
     async fn send<T, F>(&self, queue: Option<&Queue>, work: F) -> StoreResult<T>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+        F: Fn(&Connection) -> Result<T, Fault> + Send + 'static,
     {
         let closed = || StoreError::Closed { path: self.path.display().to_string() };
         let (job, answer) = job::call(work);

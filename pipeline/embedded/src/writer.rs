@@ -25,57 +25,51 @@ pub(crate) fn run(conn: &Connection, path: &Path, mut queue: mpsc::Receiver<Box<
         {
             group.push(next);
         }
-        let end = commit(conn, path, &mut group, stats).map_err(|fault| fault.told(path));
+        if transaction(conn, path, &mut group, stats).is_ok() {
+            answer(&mut group, &Ok(()));
+            continue;
+        }
+        // which of them failed, and why, is told by each alone in a transaction: it takes nobody with it
         for mut job in group.drain(..) {
+            let alone = std::slice::from_mut(&mut job);
+            let end = transaction(conn, path, alone, stats).map_err(|fault| fault.told(path));
+            stats.refused.fetch_add(u64::from(end.is_err()), Relaxed);
             job.answer(&end);
         }
     }
 }
 
+fn answer(group: &mut Vec<Box<dyn Job>>, end: &StoreResult<()>) {
+    for mut job in group.drain(..) {
+        job.answer(end);
+    }
+}
+
 /// One transaction over the group. An error means that nothing of it was written, as far as can be known.
-fn commit(conn: &Connection, path: &Path, group: &mut [Box<dyn Job>], stats: &Counters) -> Result<(), Fault> {
-    let done = within(conn, path, group, stats);
-    if done.is_err() && !conn.is_autocommit() {
-        // The first error is the one to tell; a transaction that cannot even be rolled back ends with the process.
-        if let Err(error) = execute(conn, "ROLLBACK") {
-            tracing::warn!(?error, path = %path.display(), "rolling back");
+fn transaction(conn: &Connection, path: &Path, group: &mut [Box<dyn Job>], stats: &Counters) -> Result<(), Fault> {
+    let done = within(conn, path, group);
+    match &done {
+        Ok(()) => {
+            let size = group.len() as u64;
+            stats.writes.fetch_add(size, Relaxed);
+            stats.commits.fetch_add(1, Relaxed);
+            stats.largest_group.fetch_max(size, Relaxed);
         }
+        // The first error is the one to tell; a transaction that cannot even be rolled back ends with the process.
+        Err(_) if !conn.is_autocommit() => {
+            if let Err(error) = execute(conn, "ROLLBACK") {
+                tracing::warn!(?error, path = %path.display(), "rolling back");
+            }
+        }
+        Err(_) => {}
     }
     done
 }
 
-fn within(conn: &Connection, path: &Path, group: &mut [Box<dyn Job>], stats: &Counters) -> Result<(), Fault> {
+fn within(conn: &Connection, path: &Path, group: &mut [Box<dyn Job>]) -> Result<(), Fault> {
     execute(conn, "BEGIN IMMEDIATE")?;
-    let size = group.len() as u64;
-    match group {
-        // alone in its transaction, a request that fails takes nobody with it
-        [only] => {
-            if only.run(conn, path).is_err() {
-                stats.refused.fetch_add(1, Relaxed);
-                return if conn.is_autocommit() { Ok(()) } else { execute(conn, "ROLLBACK") };
-            }
-        }
-        group => group.iter_mut().try_for_each(|job| request(conn, path, job.as_mut(), stats))?,
-    }
-    execute(conn, "COMMIT")?;
-    stats.writes.fetch_add(size, Relaxed);
-    stats.commits.fetch_add(1, Relaxed);
-    stats.largest_group.fetch_max(size, Relaxed);
-    Ok(())
-}
-
-/// One request in a savepoint: if it fails, it alone is undone, and the others go on.
-fn request(conn: &Connection, path: &Path, job: &mut dyn Job, stats: &Counters) -> Result<(), Fault> {
-    execute(conn, "SAVEPOINT request")?;
-    if let Err(error) = job.run(conn, path) {
-        stats.refused.fetch_add(1, Relaxed);
-        if conn.is_autocommit() {
-            // SQLite ended the whole transaction (a full disk may do that), and the earlier requests with it.
-            return Err(Fault::Store(error));
-        }
-        execute(conn, "ROLLBACK TO request")?;
-    }
-    execute(conn, "RELEASE request")
+    group.iter_mut().try_for_each(|job| job.run(conn, path)).map_err(Fault::Store)?;
+    execute(conn, "COMMIT")
 }
 
 fn execute(conn: &Connection, sql: &str) -> Result<(), Fault> {

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 type Harm = fn(&mut Vec<u8>);
 
 fn doc(version: u64) -> Doc {
-    Doc { version, body: json!({ "version": version, "text": "x".repeat(300) }) }
+    Doc::of(version, &json!({ "version": version, "text": "x".repeat(300) })).unwrap()
 }
 
 fn beside(store: &Path, suffix: &str) -> PathBuf {

@@ -44,7 +44,7 @@ async fn one(store: Arc<SqliteStore>, name: String) {
         let id = format!("{name}-{step}");
         match step % 4 {
             0 => {
-                let doc = Doc { version: step + 1, body: json!(id) };
+                let doc = Doc::of(step + 1, &json!(id)).unwrap();
                 assert!(store.doc_insert(DocKind::Run, &id, doc).await.unwrap());
             }
             1 => {
@@ -119,7 +119,7 @@ async fn beside_it(folder: &Path, pid: u32, round: u64) {
     assert!(matches!(&busy, StoreError::Busy { holder, .. } if holder.contains(&format!("process {pid}"))), "{busy}");
     let reader = SqliteStore::open_reader(&folder.join("state.db")).unwrap();
     assert!(!reader.docs(DocKind::Run, "", "", 9).await.unwrap().is_empty() || round == 0);
-    let command = Doc { version: 1, body: json!("stop") };
+    let command = Doc::of(1, &json!("stop")).unwrap();
     assert!(reader.doc_insert(DocKind::Command, &format!("command {round}"), command).await.unwrap());
 }
 

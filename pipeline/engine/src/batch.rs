@@ -33,17 +33,29 @@ pub(crate) struct Known<'l> {
 }
 
 /// One batch of an output.
-pub(crate) struct Encoded {
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Batch {
     /// What is stored.
     pub bytes: Vec<u8>,
     /// Records in it, of whatever fate.
-    pub records: usize,
+    pub count: usize,
     /// Live ones.
     pub live: u64,
+    /// The records, where they are still needed.
+    pub records: Vec<Record>,
 }
 
-/// The batches of one output: each at most so many records and about so many bytes of JSON.
-pub(crate) fn encode(records: &[Record], most: usize, bytes: usize) -> Result<Vec<Encoded>> {
+/// How large a batch may be.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Cut {
+    /// Records at most.
+    pub records: usize,
+    /// About so many bytes of JSON.
+    pub bytes: usize,
+}
+
+/// The batches of one output, without their records.
+pub(crate) fn encode(records: &[Record], cut: Cut) -> Result<Vec<Batch>> {
     let mut batches = Vec::new();
     let mut lines: Vec<u8> = Vec::new();
     let mut count = 0;
@@ -57,16 +69,24 @@ pub(crate) fn encode(records: &[Record], most: usize, bytes: usize) -> Result<Ve
         lines.push(b'\n');
         count += 1;
         live += u64::from(*fate == Fate::Live);
-        if count == most || lines.len() >= bytes {
-            batches.push(Encoded { bytes: compress(&lines)?, records: count, live });
+        if count == cut.records || lines.len() >= cut.bytes {
+            batches.push(Batch { bytes: compress(&lines)?, count, live, records: Vec::new() });
             lines.clear();
             (count, live) = (0, 0);
         }
     }
     if count > 0 {
-        batches.push(Encoded { bytes: compress(&lines)?, records: count, live });
+        batches.push(Batch { bytes: compress(&lines)?, count, live, records: Vec::new() });
     }
     Ok(batches)
+}
+
+/// Gives every batch the records that are in it.
+pub(crate) fn keep(batches: &mut [Batch], mut records: Vec<Record>) {
+    for batch in batches {
+        let rest = records.split_off(batch.count.min(records.len()));
+        batch.records = std::mem::replace(&mut records, rest);
+    }
 }
 
 /// The records of a stored batch.
@@ -137,8 +157,8 @@ mod tests {
                 Record { key: "w".into(), ..Record::new(json!(null), Origin::default()) }.with_fate(Fate::Withdrawn)
             ])
             .collect();
-        let batches = encode(&records, 10, 1 << 20).unwrap();
-        let sizes: Vec<_> = batches.iter().map(|batch| (batch.records, batch.live)).collect();
+        let batches = encode(&records, Cut { records: 10, bytes: 1 << 20 }).unwrap();
+        let sizes: Vec<_> = batches.iter().map(|batch| (batch.count, batch.live)).collect();
         assert_eq!(sizes, [(10, 10), (10, 10), (6, 5)]);
         let back = batches.iter().flat_map(|batch| decode("b", &unpack("b", &batch.bytes).unwrap()).unwrap());
         assert_eq!(back.collect::<Vec<Record>>(), records);

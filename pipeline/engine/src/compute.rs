@@ -1,5 +1,6 @@
 //! The CPU half of a chain: pure, so it may run on a blocking thread, in a child process, or twice.
 
+use crate::batch::{self, Batch, Cut};
 use crate::error::{EngineError, Result};
 use crate::layout::Layout;
 use async_trait::async_trait;
@@ -17,6 +18,8 @@ pub struct Link {
     pub code: Arc<dyn Stage>,
     /// Its records are stored, not only handed on.
     pub stored: bool,
+    /// Its records are needed after that: heads are made of them.
+    pub kept: bool,
 }
 
 /// One chain to compute.
@@ -29,6 +32,8 @@ pub struct Job {
     pub gathered: Gathered,
     /// The run.
     pub facts: Arc<RunFacts>,
+    /// How what is stored is cut.
+    pub cut: Cut,
     /// The input crashed before: compute it where it can do no harm.
     pub suspect: bool,
 }
@@ -45,8 +50,10 @@ pub struct ChainOutcome {
 pub struct StageDone {
     /// The stage.
     pub stage: String,
-    /// Its outcome; the records are kept only where they are stored.
+    /// Its outcome, without the records.
     pub outcome: Outcome,
+    /// Its records as they are stored, if they are.
+    pub batches: Vec<Batch>,
     /// What it did, retries aside.
     pub counts: Counts,
 }
@@ -79,7 +86,8 @@ pub trait Isolate: Send + Sync {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ChildInput {
     plan: jobpipe_core::Plan,
-    chain: Vec<(String, bool)>,
+    chain: Vec<(String, bool, bool)>,
+    cut: Cut,
     gathered: Gathered,
     facts: RunFacts,
 }
@@ -110,7 +118,7 @@ impl Pool {
     /// On a blocking thread. What panics or does not end is to be computed again where it can do no harm, each input
     /// by itself: its neighbours are not to blame.
     async fn run_here(&self, job: Job) -> Computed {
-        let done = tokio::task::spawn_blocking(move || compute(&job.chain, job.gathered, &job.facts));
+        let done = tokio::task::spawn_blocking(move || compute(&job.chain, job.cut, job.gathered, &job.facts));
         match tokio::time::timeout(self.time, done).await {
             Ok(Ok(done)) => flatten(done),
             Ok(Err(error)) if self.isolate.is_some() => Computed::Crashed(error.to_string()),
@@ -139,7 +147,7 @@ pub struct Inline;
 #[async_trait]
 impl Compute for Inline {
     async fn run(&self, job: Job) -> Result<Computed> {
-        Ok(flatten(compute(&job.chain, job.gathered, &job.facts)))
+        Ok(flatten(compute(&job.chain, job.cut, job.gathered, &job.facts)))
     }
 }
 
@@ -167,7 +175,8 @@ fn said(panic: &(dyn std::any::Any + Send)) -> String {
 async fn run_in_child(isolate: &dyn Isolate, job: Job) -> Result<Computed> {
     let input = ChildInput {
         plan: job.layout.plan.clone(),
-        chain: job.chain.iter().map(|link| (link.name.clone(), link.stored)).collect(),
+        chain: job.chain.iter().map(|link| (link.name.clone(), link.stored, link.kept)).collect(),
+        cut: job.cut,
         gathered: job.gathered,
         facts: (*job.facts).clone(),
     };
@@ -186,13 +195,22 @@ async fn run_in_child(isolate: &dyn Isolate, job: Job) -> Result<Computed> {
 pub fn compute_in_child(input: &[u8], stages: &dyn Stages) -> Result<Vec<u8>> {
     let input: ChildInput = serde_json::from_slice(input).map_err(|error| stage_error(&error))?;
     let mut chain = Vec::new();
-    for (name, stored) in input.chain {
+    for (name, stored, kept) in input.chain {
         let code = stages.stage(&input.plan, &name).map_err(EngineError::Stage)?;
-        chain.push(Link { name, code, stored });
+        chain.push(Link { name, code, stored, kept });
     }
-    let work = std::panic::AssertUnwindSafe(|| compute(&chain, input.gathered, &input.facts));
+    let work = std::panic::AssertUnwindSafe(|| compute(&chain, input.cut, input.gathered, &input.facts));
     let done = std::panic::catch_unwind(work).unwrap_or_else(|panic| Err(panicked(&said(&*panic))));
     serde_json::to_vec(&done).map_err(|error| stage_error(&error))
+}
+
+fn unstorable(error: &dyn std::fmt::Display) -> TaskError {
+    TaskError {
+        class: ErrorClass::Permanent,
+        code: "JP198".to_owned(),
+        message: format!("what a stage gave cannot be stored: {error}"),
+        retry_after_ms: None,
+    }
 }
 
 fn stage_error(error: &dyn std::fmt::Display) -> EngineError {
@@ -205,7 +223,12 @@ fn stage_error(error: &dyn std::fmt::Display) -> EngineError {
 }
 
 /// Runs the chain: the records that one stage gives are what the next one takes.
-fn compute(stages: &[Link], gathered: Gathered, facts: &RunFacts) -> std::result::Result<ChainOutcome, TaskError> {
+fn compute(
+    stages: &[Link],
+    cut: Cut,
+    gathered: Gathered,
+    facts: &RunFacts,
+) -> std::result::Result<ChainOutcome, TaskError> {
     let mut done = ChainOutcome { stages: Vec::new() };
     let mut next = gathered;
     let mut links = stages.iter().peekable();
@@ -224,14 +247,18 @@ fn compute(stages: &[Link], gathered: Gathered, facts: &RunFacts) -> std::result
             retried: 0,
             micros: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
         };
-        // what is stored and goes on is needed twice
-        let records = match (link.stored, links.peek()) {
-            (true, None) => Vec::new(),
-            (true, Some(_)) => outcome.records.clone(),
-            (false, _) => std::mem::take(&mut outcome.records),
-        };
+        let mut records = std::mem::take(&mut outcome.records);
+        let mut batches = Vec::new();
+        // stored as bytes from here on, so that nearly all that was allocated for records is freed where it was
+        if link.stored {
+            batches = batch::encode(&records, cut).map_err(|error| unstorable(&error))?;
+            if link.kept {
+                let kept = if links.peek().is_some() { records.clone() } else { std::mem::take(&mut records) };
+                batch::keep(&mut batches, kept);
+            }
+        }
         next = Gathered::Records(records);
-        done.stages.push(StageDone { stage: link.name.clone(), outcome, counts });
+        done.stages.push(StageDone { stage: link.name.clone(), outcome, batches, counts });
     }
     Ok(done)
 }

@@ -98,6 +98,12 @@ impl News {
         Heard(self.count.load(Ordering::SeqCst))
     }
 
+    /// True when there is something that `heard` has not heard.
+    #[must_use]
+    pub fn is_news(&self, heard: &Heard) -> bool {
+        self.count.load(Ordering::SeqCst) != heard.0
+    }
+
     /// Waits until there is something that `heard` has not heard.
     pub async fn changed(&self, heard: &mut Heard) {
         loop {

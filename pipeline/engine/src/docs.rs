@@ -361,16 +361,19 @@ pub struct Read<T> {
     pub doc: T,
 }
 
-fn decode<T: DeserializeOwned>(kind: DocKind, id: &str, doc: Doc) -> Result<Read<T>> {
-    let body = serde_json::from_value(doc.body)
+fn decode<T: DeserializeOwned>(kind: DocKind, id: &str, doc: &Doc) -> Result<Read<T>> {
+    let body = doc
+        .read()
         .map_err(|error| StoreError::Corrupt { what: format!("{} {id}", kind.as_str()), message: error.to_string() })?;
     Ok(Read { version: doc.version, doc: body })
 }
 
 fn encode<T: Serialize>(kind: DocKind, id: &str, version: u64, doc: &T) -> Result<Doc> {
-    let body = serde_json::to_value(doc)
-        .map_err(|error| StoreError::Corrupt { what: format!("{} {id}", kind.as_str()), message: error.to_string() })?;
-    Ok(Doc { version, body })
+    let corrupt = |error: serde_json::Error| StoreError::Corrupt {
+        what: format!("{} {id}", kind.as_str()),
+        message: error.to_string(),
+    };
+    Ok(Doc::of(version, doc).map_err(corrupt)?)
 }
 
 /// The document, if there is one.
@@ -380,7 +383,7 @@ pub async fn read<T: DeserializeOwned, S: DocStore + ?Sized>(
     id: &str,
 ) -> Result<Option<Read<T>>> {
     match store.doc(kind, id).await? {
-        Some(doc) => Ok(Some(decode(kind, id, doc)?)),
+        Some(doc) => Ok(Some(decode(kind, id, &doc)?)),
         None => Ok(None),
     }
 }
@@ -439,7 +442,7 @@ pub async fn list<T: DeserializeOwned, S: DocStore + ?Sized>(
 ) -> Result<Vec<(String, Read<T>)>> {
     let mut found = Vec::new();
     for (id, doc) in store.docs(kind, prefix, after, limit).await? {
-        let read = decode(kind, &id, doc)?;
+        let read = decode(kind, &id, &doc)?;
         found.push((id, read));
     }
     Ok(found)

@@ -1,5 +1,6 @@
-//! One claim: run the chain, store its output, commit, relay.
+//! One claim: compute the chain; then store its output, commit, relay.
 
+use crate::batch::{self, Batch, Cut};
 use crate::compute::{Computed, Job, Link};
 use crate::cx::{Admitted, Cx};
 use crate::docs::RunState;
@@ -10,27 +11,51 @@ use crate::layout::Layout;
 use crate::relay::Stored;
 use crate::sabotage::Rule;
 use crate::settle::{self, Moment, Settled};
-use crate::{batch, files, relay};
+use crate::{files, relay};
 use jobpipe_core::{
     Commit, ErrorClass, Gathered, Output, Record, RunFacts, StageCx, StageInput, StageKind, Task, TaskError, TaskInput,
     TaskState,
 };
 use std::sync::Arc;
 
-/// Executes a claimed task to its commit and relays it. What happens to the claim is in the store when this ends.
-pub(crate) async fn execute(cx: &Cx, task: &Task) -> Result<()> {
+/// What may wait to be written, in the unit of [`Work::weight`].
+pub(crate) const UNWRITTEN: u32 = 128;
+
+/// A claimed task that was computed and not yet written.
+pub(crate) struct Work {
+    layout: Arc<Layout>,
+    settled: Settled,
+}
+
+impl Work {
+    /// What it holds in memory: one, and one more for every so many records.
+    pub(crate) fn weight(&self) -> u32 {
+        const RECORDS: usize = 64;
+        let batches = self.settled.batches.iter().flat_map(|(_, batches)| batches);
+        let records: usize = batches.map(|batch| batch.count).sum();
+        u32::try_from(1 + records / RECORDS).unwrap_or(UNWRITTEN).min(UNWRITTEN)
+    }
+}
+
+/// Computes a claimed task; `None` where its run is closed.
+pub(crate) async fn work(cx: &Cx, task: &Task) -> Result<Option<Work>> {
     cx.at(Point::TaskClaimed)?;
     // a run closes when nothing of it is open: the lease was lost meanwhile. The only engine there is loses none
     if cx.settings.lease_ttl.is_some() && cx.run(&task.task.run).await?.doc.state == RunState::Closed {
-        return Ok(());
+        return Ok(None);
     }
     let Admitted { layout, facts } = cx.admitted(&task.task.run).await?;
-    let done = work(cx, &layout, &facts, task).await;
-    let Some(mut settled) = relay::unless_over(cx, &task.task.run, done).await? else { return Ok(()) };
+    let done = compute(cx, &layout, &facts, task).await;
+    let Some(mut settled) = relay::unless_over(cx, &task.task.run, done).await? else { return Ok(None) };
     if !cx.keeps(Rule::RetryFence) && !settled.retries.is_empty() {
-        store(cx, task, settled.records).await?;
-        settled = work(cx, &layout, &facts, task).await?;
+        store(cx, task, settled.batches).await?;
+        settled = compute(cx, &layout, &facts, task).await?;
     }
+    Ok(Some(Work { layout, settled }))
+}
+
+/// Commits what was computed and relays it. What happens to the claim is in the store when this ends.
+pub(crate) async fn write(cx: &Cx, task: &Task, Work { layout, settled }: Work) -> Result<()> {
     if !cx.keeps(Rule::SeenAfterCommit) {
         for follow in &settled.result.follow {
             relay::claim_requests(cx, &layout, &task.task, follow).await?;
@@ -39,7 +64,7 @@ pub(crate) async fn execute(cx: &Cx, task: &Task) -> Result<()> {
     commit(cx, &layout, task, settled).await
 }
 
-async fn work(cx: &Cx, layout: &Arc<Layout>, facts: &Arc<RunFacts>, task: &Task) -> Result<Settled> {
+async fn compute(cx: &Cx, layout: &Arc<Layout>, facts: &Arc<RunFacts>, task: &Task) -> Result<Settled> {
     if task.task.crashes > 0
         && let Some(halves) = settle::halve(task)
     {
@@ -64,7 +89,8 @@ async fn work(cx: &Cx, layout: &Arc<Layout>, facts: &Arc<RunFacts>, task: &Task)
         Err(error) => return Ok(settle::settle_failed(layout, task, &error, moment())),
     };
     let suspect = task.task.crashes > 0;
-    let job = Job { layout: Arc::clone(layout), chain, gathered, facts: Arc::clone(facts), suspect };
+    let cut = Cut { records: cx.settings.batch_records, bytes: cx.settings.batch_bytes };
+    let job = Job { layout: Arc::clone(layout), chain, gathered, facts: Arc::clone(facts), cut, suspect };
     Ok(match cx.compute.run(job).await? {
         Computed::Done(outcome) => settle::settle(layout, task, *outcome, moment()),
         Computed::Failed(error) => settle::settle_failed(layout, task, &error, moment()),
@@ -77,7 +103,8 @@ fn compile(cx: &Cx, layout: &Layout, first: &str) -> std::result::Result<Vec<Lin
     let mut links = Vec::with_capacity(chain.len());
     for stage in chain {
         let code = cx.stages.stage(&layout.plan, &stage.name)?;
-        links.push(Link { name: stage.name.clone(), code, stored: layout.is_stored(stage) });
+        let kept = layout.ledgers_fed_by(&stage.name).next().is_some();
+        links.push(Link { name: stage.name.clone(), code, stored: layout.is_stored(stage), kept });
     }
     Ok(links)
 }
@@ -119,7 +146,7 @@ fn crashed(cx: &Cx, layout: &Layout, task: &Task, how: &str) -> Settled {
         not_before: cx.now(),
         input: None,
         result: jobpipe_core::TaskResult::default(),
-        records: Vec::new(),
+        batches: Vec::new(),
         retries: Vec::new(),
     }
 }
@@ -132,9 +159,9 @@ async fn commit(cx: &Cx, layout: &Layout, task: &Task, settled: Settled) -> Resu
         result.counts.entry(stage.clone()).or_default().retried += counts.retried;
     }
     let mut stored = Stored::new();
-    if !settled.records.is_empty() {
+    if !settled.batches.is_empty() {
         cx.at(Point::TaskOutput)?;
-        (result.outputs, stored) = store(cx, task, settled.records).await?;
+        (result.outputs, stored) = store(cx, task, settled.batches).await?;
     }
     let crashed = settled.state == TaskState::Ready && settled.input.is_none();
     let clean = if cx.keeps(Rule::CrashReset) { 0 } else { task.task.crashes };
@@ -199,18 +226,19 @@ async fn put(cx: &Cx, commit: &Commit, idle: bool) -> Result<bool> {
     last.map_or(Ok(false), |error| Err(error.into()))
 }
 
-/// Stores records as batches; gives what names them, and the records by batch.
-async fn store(cx: &Cx, task: &Task, records: Vec<(String, Vec<Record>)>) -> Result<(Vec<Output>, Stored)> {
+/// Stores batches; gives what names them, and the records that are still needed by batch.
+async fn store(cx: &Cx, task: &Task, made: Vec<(String, Vec<Batch>)>) -> Result<(Vec<Output>, Stored)> {
     let (mut outputs, mut batches, mut stored) = (Vec::new(), Vec::new(), Stored::new());
     let fence = if cx.keeps(Rule::BatchFence) { task.fence } else { 0 };
-    for (stage, mut records) in records {
-        for encoded in batch::encode(&records, cx.settings.batch_records, cx.settings.batch_bytes)? {
+    for (stage, made) in made {
+        for batch in made {
             let ordinal = batches.len();
             let id = format!("{}/{}/{fence}/{ordinal}", task.task.run, task.task.id);
-            outputs.push(Output { stage: stage.clone(), batch: id.clone(), records: encoded.live });
-            let rest = records.split_off(encoded.records);
-            stored.insert(id.clone(), std::mem::replace(&mut records, rest));
-            batches.push((id, encoded.bytes));
+            outputs.push(Output { stage: stage.clone(), batch: id.clone(), records: batch.live });
+            if !batch.records.is_empty() {
+                stored.insert(id.clone(), batch.records);
+            }
+            batches.push((id, batch.bytes));
         }
     }
     cx.store.batches_put(batches).await?;

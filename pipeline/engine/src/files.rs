@@ -10,7 +10,7 @@ use crate::failpoint::Point;
 use crate::heads;
 use crate::layout::{Layout, Ledger};
 use crate::settle::Settled;
-use crate::sort::{Merge, Sortable, Sorter};
+use crate::sort::{Merge, Sorter};
 use async_trait::async_trait;
 use jobpipe_core::{
     Counts, DocKind, Fate, Feed, FileRecord, Head, RecordReader, RunFacts, StageCx, StagePlan, Stamps, StateStore,
@@ -64,7 +64,7 @@ pub(crate) async fn write(cx: &Cx, layout: &Layout, facts: &Arc<RunFacts>, task:
 }
 
 fn done(result: TaskResult) -> Settled {
-    Settled { state: TaskState::Done, not_before: 0, input: None, result, records: Vec::new(), retries: Vec::new() }
+    Settled { state: TaskState::Done, not_before: 0, input: None, result, batches: Vec::new(), retries: Vec::new() }
 }
 
 /// Looks at its claim once more before it says that all records were read: whoever lost it (a process that was stopped
@@ -162,12 +162,12 @@ async fn push_batch(
     for part in batch::parts(&output.batch, &lines) {
         let (known, body) = part?;
         let body = match known.fate {
-            Fate::Live => body.to_vec(),
-            Fate::Withdrawn => Vec::new(),
+            Fate::Live => body,
+            Fate::Withdrawn => &[],
             Fate::Held => continue,
         };
         let rank = place.saturating_mul(1 << 16).saturating_add(known.origin.rank);
-        sorter.push(Sortable { key: known.key.into_owned(), rank, body })?;
+        sorter.push(&known.key, rank, body)?;
     }
     Ok(())
 }

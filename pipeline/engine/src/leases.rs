@@ -44,6 +44,11 @@ impl Held {
         Holding { held: Arc::clone(self), claim }
     }
 
+    /// True while a task under this fence, or this target, is worked on here.
+    pub(crate) fn holds(&self, claim: &Claim) -> bool {
+        self.lock().contains(claim)
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeSet<Claim>> {
         self.claims.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,10 +1,11 @@
 //! From what a chain gave to what its commit writes: which failures are tried again, which are dead, which hold heads.
 //! Pure: the same outcome, time and chance give the same commit.
 
+use crate::batch::Batch;
 use crate::compute::ChainOutcome;
 use crate::layout::Layout;
 use jobpipe_core::{
-    DeadLetter, ErrorClass, Follow, Millis, NewTask, Reason, Record, Request, RetryPolicy, Task, TaskError, TaskInput,
+    DeadLetter, ErrorClass, Follow, Millis, NewTask, Reason, Request, RetryPolicy, Task, TaskError, TaskInput,
     TaskResult, TaskState, json,
 };
 
@@ -19,8 +20,8 @@ pub(crate) struct Settled {
     pub input: Option<TaskInput>,
     /// The outbox.
     pub result: TaskResult,
-    /// Records to store, by stage.
-    pub records: Vec<(String, Vec<Record>)>,
+    /// Batches to store, by stage.
+    pub batches: Vec<(String, Vec<Batch>)>,
     /// What to tell those who watch: (stage, request, error, wait).
     pub retries: Vec<(Request, TaskError, u64)>,
 }
@@ -61,7 +62,7 @@ pub(crate) fn settle(layout: &Layout, task: &Task, outcome: ChainOutcome, moment
         not_before: 0,
         input: None,
         result: TaskResult::default(),
-        records: Vec::new(),
+        batches: Vec::new(),
         retries: Vec::new(),
     };
     let mut again: Vec<(Request, TaskError, u64)> = Vec::new();
@@ -95,8 +96,8 @@ pub(crate) fn settle(layout: &Layout, task: &Task, outcome: ChainOutcome, moment
         }
         fruit |= counts.taken > 0;
         settled.result.counts.insert(stage.clone(), counts);
-        if layout.plan.stage(&stage).is_some_and(|plan| layout.is_stored(plan)) && !out.records.is_empty() {
-            settled.records.push((stage, out.records));
+        if !done.batches.is_empty() {
+            settled.batches.push((stage, done.batches));
         }
     }
     put_back(task, again, fruit, moment, settled)
@@ -136,7 +137,7 @@ fn put_back(
     let requests: Vec<Request> = again.iter().map(|(request, _, _)| request.clone()).collect();
     settled.result.error = again.first().map(|(_, error, _)| error.clone());
     settled.retries = again;
-    let empty = settled.result.follow.is_empty() && settled.result.reasons.is_empty() && settled.records.is_empty();
+    let empty = settled.result.follow.is_empty() && settled.result.reasons.is_empty() && settled.batches.is_empty();
     if !fruit && empty {
         settled.state = TaskState::Ready;
         settled.not_before = not_before;
@@ -213,7 +214,12 @@ pub(crate) fn settle_failed(layout: &Layout, task: &Task, error: &TaskError, mom
         TaskInput::Requests(requests) => {
             let failed = requests.iter().map(|request| (request.clone(), error.clone())).collect();
             let outcome = jobpipe_core::Outcome { failed, ..Default::default() };
-            let done = crate::compute::StageDone { stage, outcome, counts: jobpipe_core::Counts::default() };
+            let done = crate::compute::StageDone {
+                stage,
+                outcome,
+                batches: Vec::new(),
+                counts: jobpipe_core::Counts::default(),
+            };
             settle(layout, task, ChainOutcome { stages: vec![done] }, moment)
         }
         TaskInput::Batch(_) | TaskInput::Closing => dead_whole(layout, task, error, moment.now),
@@ -251,7 +257,7 @@ pub(crate) fn dead_whole(layout: &Layout, task: &Task, error: &TaskError, now: M
     }
     let dead = u64::try_from(result.dead.len()).unwrap_or(u64::MAX);
     result.counts.insert(stage, jobpipe_core::Counts { dead, ..Default::default() });
-    Settled { state: TaskState::Dead, not_before: 0, input: None, result, records: Vec::new(), retries: Vec::new() }
+    Settled { state: TaskState::Dead, not_before: 0, input: None, result, batches: Vec::new(), retries: Vec::new() }
 }
 
 /// A suspect of several inputs, halved: two children that stay suspects. `None` for a single input.
@@ -278,7 +284,7 @@ pub(crate) fn halve(task: &Task) -> Option<Settled> {
         not_before: 0,
         input: None,
         result: TaskResult { children, ..TaskResult::default() },
-        records: Vec::new(),
+        batches: Vec::new(),
         retries: Vec::new(),
     })
 }

@@ -4,12 +4,13 @@ use crate::cx::Cx;
 use crate::docs::{self, ImportDoc, Read, TargetDoc};
 use crate::drain;
 use crate::error::Result;
-use crate::leases::Watch;
+use crate::leases::{Claim, Held, Watch};
 use crate::sabotage::Rule;
 use crate::settle;
 use crate::{admission, closing, relay, retention};
 use jobpipe_core::{Commit, DocKind, ErrorClass, Task, TaskError, TaskInput, TaskState};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What one sweep remembers for the next.
@@ -17,6 +18,8 @@ use std::time::Duration;
 pub struct Memory {
     /// Terminal tasks whose `open` was still true: relayed when seen twice, for their worker may be at it now.
     unrelayed: BTreeSet<String>,
+    /// What this process works on: it lets nobody take it, itself included.
+    held: Arc<Held>,
     /// Leases of running tasks.
     tasks: Watch,
     /// Leases of targets.
@@ -25,8 +28,8 @@ pub struct Memory {
 
 /// What an engine does first. The only one there is frees everything that is held, for no other owner lives; one of
 /// several frees nothing yet, and begins to watch.
-pub async fn take_over(cx: &Cx) -> Result<Memory> {
-    let mut memory = Memory::default();
+pub(crate) async fn take_over(cx: &Cx, held: &Arc<Held>) -> Result<Memory> {
+    let mut memory = Memory { held: Arc::clone(held), ..Memory::default() };
     let alone = cx.settings.lease_ttl.is_none();
     if alone {
         drain::free_leases(cx, |_, _| true).await?;
@@ -43,15 +46,26 @@ pub async fn take_over(cx: &Cx) -> Result<Memory> {
     Ok(memory)
 }
 
-/// Frees what others hold and what was seen to stand still for a whole time to live.
-async fn take_standing(cx: &Cx, memory: &mut Memory, runs: &[String], ttl: Duration) -> Result<()> {
-    let mut look = memory.targets.look(ttl);
-    // a store that was lost or put back counts claims anew: another epoch is another lease
-    let lease = |target: &str, doc: &TargetDoc| format!("{target} {}", doc.fence_epoch);
-    drain::free_leases(cx, |target, doc| look.stands(cx, &lease(target, doc), doc.fence, doc.renewal)).await?;
-    let mut look = memory.tasks.look(ttl);
+/// For how long a claim of the only engine there is may stand before it counts as one whose answer was lost.
+const LOST: Duration = Duration::from_secs(10);
+
+/// Frees what others hold and what was seen to stand still for a whole time to live, and what this process claimed
+/// without hearing of it.
+async fn take_standing(cx: &Cx, memory: &mut Memory, runs: &[String]) -> Result<()> {
+    let ttl = cx.settings.lease_ttl.unwrap_or(LOST);
+    let Memory { held, tasks, targets, .. } = memory;
+    let mut look = targets.look(ttl);
+    let stands = |target: &str, doc: &TargetDoc| {
+        // a store that was lost or put back counts claims anew: another epoch is another lease
+        let lease = format!("{target} {}", doc.fence_epoch);
+        !held.holds(&Claim::Target(target.to_owned())) && look.stands(cx, &lease, doc.fence, doc.renewal)
+    };
+    drain::free_leases(cx, stands).await?;
+    let mut look = tasks.look(ttl);
     for run in runs {
-        free_running(cx, run, |task| look.stands(cx, &task.task.id, task.fence, task.renewal)).await?;
+        let stands =
+            |task: &Task| !held.holds(&Claim::of(task)) && look.stands(cx, &task.task.id, task.fence, task.renewal);
+        free_running(cx, run, stands).await?;
     }
     Ok(())
 }
@@ -115,11 +129,9 @@ async fn free(cx: &Cx, task: &Task) -> Result<()> {
 pub async fn sweep(cx: &Cx, memory: &mut Memory, at_once: bool) -> Result<()> {
     let mut unrelayed = BTreeSet::new();
     let imports = imports(cx).await?;
-    if let Some(ttl) = cx.settings.lease_ttl {
-        let open = imports.iter().filter_map(|(_, import)| import.doc.open.as_ref());
-        let runs: Vec<String> = open.map(|open| open.facts.run.clone()).collect();
-        take_standing(cx, memory, &runs, ttl).await?;
-    }
+    let open = imports.iter().filter_map(|(_, import)| import.doc.open.as_ref());
+    let runs: Vec<String> = open.map(|open| open.facts.run.clone()).collect();
+    take_standing(cx, memory, &runs).await?;
     for (name, import) in imports {
         if let Some(open) = &import.doc.open {
             let run = &open.facts.run;

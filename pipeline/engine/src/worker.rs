@@ -9,21 +9,24 @@ use crate::{admin, closing, drain, execute, sweep};
 use jobpipe_core::{Commit, DocKind, Hint, Millis, Task, TaskState};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::{Mutex, RwLock, Semaphore};
+use tokio::sync::{Mutex, RwLock, Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
 
 /// Works until the process wants to stop, or a step fails. Tasks that run are finished first.
 pub async fn serve(cx: Arc<Cx>) -> Result<()> {
     let halt = Arc::new(tokio::sync::watch::Sender::new(false));
     let patience = Patience::new(&cx, halt.subscribe());
-    let memory = take_over(&cx, patience.clone()).await?;
+    let held = Arc::new(Held::default());
+    let memory = take_over(&cx, patience.clone(), &held).await?;
     let gate = Arc::new(Gate {
         slots: Semaphore::new(cx.settings.slots),
+        computed: AtomicUsize::new(0),
+        unwritten: Semaphore::new(execute::UNWRITTEN as usize),
         alone: RwLock::new(()),
         stages: Mutex::new(HashMap::new()),
     });
-    let held = Arc::new(Held::default());
     let idle = tokio::sync::watch::Sender::new(false);
     let mut loops: JoinSet<Result<()>> = JoinSet::new();
     if let Some(ttl) = cx.settings.lease_ttl {
@@ -58,9 +61,9 @@ pub async fn serve(cx: Arc<Cx>) -> Result<()> {
     end
 }
 
-async fn take_over(cx: &Cx, mut patience: Patience) -> Result<sweep::Memory> {
+async fn take_over(cx: &Cx, mut patience: Patience, held: &Arc<Held>) -> Result<sweep::Memory> {
     loop {
-        if let Some(memory) = patience.with(sweep::take_over(cx).await).await? {
+        if let Some(memory) = patience.with(sweep::take_over(cx, held).await).await? {
             return Ok(memory);
         }
     }
@@ -69,6 +72,10 @@ async fn take_over(cx: &Cx, mut patience: Patience) -> Result<sweep::Memory> {
 /// What limits how many tasks run at once.
 struct Gate {
     slots: Semaphore,
+    /// How many tasks have given their slot back.
+    computed: AtomicUsize,
+    /// What was computed and waits to be written holds no slot but a part of this: many commits share a transaction.
+    unwritten: Semaphore,
     /// Held for reading by every task, for writing by a suspect: it runs with nothing else in flight beside it.
     alone: RwLock<()>,
     /// The concurrency of stages that limit it, by (definition, stage).
@@ -77,26 +84,29 @@ struct Gate {
 
 async fn work(cx: Arc<Cx>, mut patience: Patience, gate: Arc<Gate>, held: Arc<Held>, queue: String) -> Result<()> {
     let mut running: JoinSet<Result<()>> = JoinSet::new();
+    // tasks that were computed while the last claim was written: as many will be while the next one is
+    let mut ahead = 0;
     while patience.goes_on() {
         while let Some(done) = running.try_join_next() {
             flatten(done)?;
         }
-        let room = gate.slots.available_permits().clamp(1, 8);
+        // no more is claimed than can begin at once, so that other processes may take what this one cannot
+        if ahead == 0 && gate.slots.acquire().await.is_err() {
+            return Ok(());
+        }
+        let room = (gate.slots.available_permits() + ahead).clamp(1, MOST_CLAIMED);
+        ahead = 0;
         let received = tokio::time::timeout(cx.settings.tick, cx.broker.receive(&queue, room)).await;
         let Ok(received) = received else { continue };
         let Some(deliveries) = patience.with(received.map_err(EngineError::from)).await? else { continue };
         let tags: Vec<u64> = deliveries.iter().map(|delivery| delivery.tag).collect();
         let ids: Vec<String> = deliveries.into_iter().map(|delivery| delivery.hint.task).collect();
-        // a claim is made only when there is a slot for it, so that other processes may take what this one cannot
-        let permits = gate.slots.acquire_many(u32::try_from(ids.len()).unwrap_or(1)).await;
-        if permits.is_err() {
-            return Ok(());
-        }
+        let before = gate.computed.load(Ordering::Relaxed);
         // what is claimed although the store did not say so is held by nobody: its lease lapses
         let claimed = cx.store.tasks_claim(&ids, &cx.owner, cx.now()).await;
         let Some(claimed) = patience.with(claimed.map_err(EngineError::from)).await? else { continue };
         let claimed: Vec<_> = claimed.into_iter().map(|task| (held.hold(Claim::of(&task)), task)).collect();
-        drop(permits);
+        ahead = gate.computed.load(Ordering::Relaxed).saturating_sub(before);
         for (holding, task) in claimed {
             let (cx, patience, gate) = (Arc::clone(&cx), patience.clone(), Arc::clone(&gate));
             running.spawn(async move {
@@ -121,6 +131,9 @@ fn flatten(done: std::result::Result<Result<()>, tokio::task::JoinError>) -> Res
     })
 }
 
+/// Tasks that one bulk claims at most.
+const MOST_CLAIMED: usize = 64;
+
 /// One claimed task, to its end; it is given back where the store does not answer, or the place is not fit for it.
 async fn one(cx: &Cx, mut patience: Patience, gate: &Gate, task: &Task) -> Result<()> {
     match patience.with(execute_in_turn(cx, gate, task).await).await {
@@ -138,19 +151,33 @@ async fn one(cx: &Cx, mut patience: Patience, gate: &Gate, task: &Task) -> Resul
 }
 
 async fn execute_in_turn(cx: &Cx, gate: &Gate, task: &Task) -> Result<()> {
-    let Ok(_slot) = gate.slots.acquire().await else { return Ok(()) };
+    let Ok(slot) = gate.slots.acquire().await else { return Ok(()) };
     let limit = stage_limit(cx, gate, task).await?;
-    let _stage = match &limit {
+    let stage = match &limit {
         Some(limit) => limit.acquire().await.ok(),
         None => None,
     };
     if task.task.crashes > 0 {
         let _alone = gate.alone.write().await;
-        execute::execute(cx, task).await
+        through(cx, gate, task, (slot, stage)).await
     } else {
         let _beside = gate.alone.read().await;
-        execute::execute(cx, task).await
+        through(cx, gate, task, (slot, stage)).await
     }
+}
+
+/// Computes with the slot, and writes without.
+async fn through(
+    cx: &Cx,
+    gate: &Gate,
+    task: &Task,
+    slot: (SemaphorePermit<'_>, Option<SemaphorePermit<'_>>),
+) -> Result<()> {
+    let Some(work) = execute::work(cx, task).await? else { return Ok(()) };
+    let _room = gate.unwritten.acquire_many(work.weight()).await;
+    drop(slot);
+    gate.computed.fetch_add(1, Ordering::Relaxed);
+    execute::write(cx, task, work).await
 }
 
 async fn stage_limit(cx: &Cx, gate: &Gate, task: &Task) -> Result<Option<Arc<Semaphore>>> {
@@ -182,10 +209,18 @@ async fn release(cx: &Cx, task: &Task) -> Result<()> {
 
 /// What a loop rests before it looks again.
 const REST: Duration = Duration::from_millis(5);
+/// What it rests at most while news comes without a pause.
+const LONG_REST: Duration = Duration::from_millis(40);
 
-/// Waits for news, at most so long; a short rest first, so that a burst of news is one.
+/// Waits for news, at most so long; a rest first, so that a burst of news is one.
 async fn wait(cx: &Cx, heard: &mut Heard, most: Duration) {
-    cx.clock.sleep(REST).await;
+    wait_rested(cx, heard, most, &mut REST.clone()).await;
+}
+
+/// The same with a rest that doubles while there is always news, which is of work that goes on.
+async fn wait_rested(cx: &Cx, heard: &mut Heard, most: Duration, rest: &mut Duration) {
+    cx.clock.sleep(*rest).await;
+    *rest = if cx.news.is_news(heard) { (*rest * 2).min(LONG_REST) } else { REST };
     let most = most.min(cx.settings.tick * 5);
     tokio::select! {
         biased;
@@ -252,9 +287,10 @@ async fn dispatch_run(cx: &Cx, run: &str, cursor: &mut String) -> Result<()> {
 /// Takes every open run towards its end, and wakes targets when it is reached.
 async fn close(cx: Arc<Cx>, mut patience: Patience) -> Result<()> {
     let mut heard = cx.news.subscribe();
+    let mut rest = REST;
     while patience.goes_on() {
         if patience.with(close_all(&cx).await).await?.is_some() {
-            wait(&cx, &mut heard, cx.settings.tick).await;
+            wait_rested(&cx, &mut heard, cx.settings.tick, &mut rest).await;
         }
     }
     Ok(())

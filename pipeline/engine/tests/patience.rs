@@ -107,7 +107,7 @@ async fn an_outage_among_several_engines_is_waited_for() {
 async fn answers_that_get_lost_now_and_then_end_nothing() {
     for lossy in 1..=6 {
         // what is claimed without an answer lapses
-        let world = World { lease_ttl: Some(Duration::from_secs(60)), ..World::new(20, &["p1"]) };
+        let world = World { lease_ttl: Some(Duration::from_secs(60)), ..World::new(40, &["p1"]) };
         let run = admit(&world).await;
         let store = Outage::new(&world.store, lossy);
         let notices = Arc::new(Notices::default());

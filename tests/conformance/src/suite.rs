@@ -49,7 +49,7 @@ macro_rules! store_suite {
                 keeps_the_first_batch, purges_one_run_alone;
             heads:
                 inserts_if_absent, writes_where_the_version_holds, keeps_the_body_unless_given_one,
-                gives_stamps_in_the_order_asked, keeps_every_stamp, takes_a_key_twice_in_a_bulk,
+                confirms_what_is_as_it_was, gives_stamps_in_the_order_asked, keeps_every_stamp, takes_a_key_twice_in_a_bulk,
                 lets_one_of_eight_writers_win, drops_one_ledger_alone;
             head_pages:
                 lists_the_unseen, walks_by_change_and_key, moves_in_the_walk_when_it_changes, lists_the_live,

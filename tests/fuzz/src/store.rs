@@ -22,7 +22,7 @@ pub fn corpus() -> Vec<Vec<u8>> {
         for kind in DocKind::ALL {
             for number in 0..20 {
                 let body = json!({ "n": number, "text": "word ".repeat(50), "nested": [[[number]]] });
-                store.doc_insert(kind, &format!("d{number}"), Doc { version: 1, body }).await.unwrap();
+                store.doc_insert(kind, &format!("d{number}"), Doc::of(1, &body).unwrap()).await.unwrap();
             }
         }
     });

@@ -2,8 +2,8 @@
 
 use crate::codec::{pack, signed, wanted_number};
 use crate::fault::Fault;
-use jobpipe_core::{HeadWrite, Millis, StoreResult};
-use rusqlite::{CachedStatement, Connection, ToSql, params};
+use jobpipe_core::{HeadSeen, HeadWrite, Millis, StoreResult};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, ToSql, params};
 
 /// The usual write: the version of the record is the one there was, so no column of an index is named and none touched.
 const SAME: &str = "UPDATE head SET version = ?3, hash = ?4, seen_gen = ?6, \
@@ -27,9 +27,15 @@ const BODY: &str = "INSERT INTO head_body (head, url, fetched_at, body) VALUES (
     ON CONFLICT (head) DO UPDATE SET url = excluded.url, fetched_at = excluded.fetched_at, body = excluded.body";
 const URL: &str = "INSERT INTO head_url (url, head) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
 
+/// [`HeadSeen::confirm`] as one statement; no column of an index is touched.
+const CONFIRM: &str = "UPDATE head SET version = ?4, seen_gen = ?3, before_hash = hash, before_wanted = wanted, \
+    before_gen = changed_gen, source_rank = ?6, missed = 0 \
+    WHERE ledger = ?1 AND key = ?2 AND hash = ?5 AND wanted = 0 AND seen_gen < ?3 AND missed_gen <= ?3 AND held_gen <= ?3 \
+    RETURNING n";
+
 /// Looked at by the test of plans.
 #[cfg(test)]
-pub(crate) const STATEMENTS: [&str; 5] = [SAME, CHANGED, INSERT, BODY, URL];
+pub(crate) const STATEMENTS: [&str; 6] = [SAME, CHANGED, INSERT, BODY, URL, CONFIRM];
 
 /// A write with its body as it is stored.
 pub(crate) struct PackedHead {
@@ -83,6 +89,28 @@ impl<'c> Put<'c> {
         }
         Ok(true)
     }
+}
+
+/// Confirms heads that are as they were; which of them were.
+pub(crate) fn confirm(
+    conn: &Connection,
+    ledger: &str,
+    seq: u64,
+    version: u64,
+    seen: &[HeadSeen],
+) -> Result<Vec<bool>, Fault> {
+    let mut confirm = conn.prepare_cached(CONFIRM)?;
+    let mut url = conn.prepare_cached(URL)?;
+    let mut confirmed = Vec::with_capacity(seen.len());
+    for seen in seen {
+        let head = params![ledger, seen.key, signed(seq), signed(version), seen.hash, seen.rank];
+        let n: Option<i64> = confirm.query_row(head, |row| row.get(0)).optional()?;
+        if let Some(n) = n {
+            url.execute(params![seen.url, n])?;
+        }
+        confirmed.push(n.is_some());
+    }
+    Ok(confirmed)
 }
 
 /// Writes the stamps by one of the three statements; the head's number, if it was written.

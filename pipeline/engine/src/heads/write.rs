@@ -4,7 +4,7 @@ use super::{Seen, Sighting, Writer, hold, miss, see, url_print, waits};
 use crate::cx::Cx;
 use crate::error::Result;
 use crate::sabotage::Rule;
-use jobpipe_core::{Fate, HeadBody, HeadWrite, Ids, Record, Stamps, Version, Wanted};
+use jobpipe_core::{Fate, HeadBody, HeadSeen, HeadWrite, Ids, Record, Stamps, Version, Wanted};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How often a bulk write is repeated when others are faster, before it is an error.
@@ -56,8 +56,30 @@ pub(crate) async fn write(cx: &Cx, ledger: &str, rank: u32, records: &[Record], 
     hold_keys(cx, ledger, held.into_iter().collect(), writer.seq).await
 }
 
+/// Confirms those that are as they were, which most are but in a first run; gives the others. What is taken away by the
+/// simulation, or made by a cancelled run, is for [`see`] to decide.
+async fn confirm<'w>(cx: &Cx, ledger: &str, page: &'w [Wish<'w>], writer: Writer<'_>) -> Result<Vec<&'w Wish<'w>>> {
+    let usual = |wish: &&Wish<'_>| wish.sighting.wanted() == Wanted::Live && wish.urls.len() == 1;
+    if writer.seq <= 1 || writer.sabotage.is_some() || !writer.cancelled.is_empty() {
+        return Ok(page.iter().collect());
+    }
+    let (usual, mut left): (Vec<_>, Vec<_>) = page.iter().partition(usual);
+    let seen = usual.iter().map(|wish| HeadSeen {
+        key: wish.record.key.clone(),
+        hash: wish.sighting.hash.clone(),
+        rank: wish.sighting.rank,
+        url: wish.urls.first().cloned().unwrap_or_default(),
+    });
+    let confirmed = cx.store.heads_confirm(ledger, writer.seq, cx.ids.nonce(), seen.collect()).await?;
+    left.extend(usual.into_iter().zip(confirmed).filter(|(_, confirmed)| !confirmed).map(|(wish, _)| wish));
+    Ok(left)
+}
+
 async fn upsert(cx: &Cx, ledger: &str, page: &[Wish<'_>], writer: Writer<'_>) -> Result<()> {
-    let mut left: Vec<&Wish<'_>> = page.iter().collect();
+    let mut left = confirm(cx, ledger, page, writer).await?;
+    if left.is_empty() {
+        return Ok(());
+    }
     for _ in 0..TRIES {
         let keys: Vec<String> = left.iter().map(|wish| wish.record.key.clone()).collect();
         let stamps = cx.store.heads_stamps(ledger, &keys).await?;

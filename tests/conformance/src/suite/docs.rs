@@ -5,7 +5,7 @@ use jobpipe_core::{Doc, DocKind};
 use serde_json::json;
 
 fn doc(version: u64, name: &str) -> Doc {
-    Doc { version, body: json!({ "name": name, "seq": version }) }
+    Doc::of(version, &json!({ "name": name, "seq": version })).unwrap()
 }
 
 pub async fn inserts_if_absent(store: Store) {
@@ -65,12 +65,12 @@ pub async fn pages_by_prefix(store: Store) {
 }
 
 pub async fn loses_no_update_under_eight_writers(store: Store) {
-    store.doc_insert(DocKind::Target, "t", Doc { version: 1, body: json!(0) }).await.unwrap();
+    store.doc_insert(DocKind::Target, "t", Doc::of(1, &json!(0)).unwrap()).await.unwrap();
     let add = async |store: Store, writer: u64| {
         for step in 0..20_u64 {
             loop {
                 let read = store.doc(DocKind::Target, "t").await.unwrap().unwrap();
-                let next = Doc { version: 1_000 + writer * 1_000 + step, body: json!(read.body.as_u64().unwrap() + 1) };
+                let next = Doc::of(1_000 + writer * 1_000 + step, &(read.read::<u64>().unwrap() + 1)).unwrap();
                 if store.doc_replace(DocKind::Target, "t", read.version, next).await.unwrap() {
                     break;
                 }
@@ -81,5 +81,5 @@ pub async fn loses_no_update_under_eight_writers(store: Store) {
     for writer in writers {
         writer.await.unwrap();
     }
-    assert_eq!(store.doc(DocKind::Target, "t").await.unwrap().unwrap().body, json!(160));
+    assert_eq!(store.doc(DocKind::Target, "t").await.unwrap().unwrap().read::<u64>().unwrap(), 160);
 }

@@ -2,7 +2,7 @@
 
 use super::Store;
 use super::samples::{body, full_stamps, head, stamps, texts};
-use jobpipe_core::{Head, HeadCounts, HeadWrite, Stamps, Wanted};
+use jobpipe_core::{Head, HeadCounts, HeadSeen, HeadWrite, Stamps, Wanted};
 use serde_json::{Value as Json, json};
 
 async fn one(store: &Store, key: &str) -> Head {
@@ -134,4 +134,43 @@ pub async fn drops_one_ledger_alone(store: Store) {
     assert_eq!(store.heads_put("jobs", vec![bare]).await.unwrap(), [true]);
     assert_eq!(one(&store, "1").await.body, Json::Null);
     assert!(store.heads_by_url("jobs", &texts(&["url of 1"])).await.unwrap().is_empty());
+}
+
+/// What a store does in one request is what the port's own words say, request by request.
+pub async fn confirms_what_is_as_it_was(store: Store) {
+    let live = |key: &str, stamps: Stamps| HeadWrite { stamps, ..head(key, 1, 1) };
+    let old = Stamps { missed: 2, missed_gen: 3, held_gen: 2, ..stamps(7, 3) };
+    let hash = old.hash.clone();
+    let writes = vec![
+        live("same", old.clone()),
+        live("missed now", Stamps { missed_gen: 4, ..old.clone() }),
+        live("changed", Stamps { hash: "other".to_owned(), ..old.clone() }),
+        live("gone", Stamps { wanted: Wanted::Gone, ..old.clone() }),
+        live("withdrawn", Stamps { wanted: Wanted::Withdrawn, ..old.clone() }),
+        live("stub", Stamps { wanted: Wanted::Stub, ..old.clone() }),
+        live("seen now", Stamps { seen_gen: 4, ..old.clone() }),
+        live("seen later", Stamps { seen_gen: 5, ..old.clone() }),
+        live("missed later", Stamps { missed_gen: 5, ..old.clone() }),
+        live("held later", Stamps { held_gen: 5, ..old }),
+    ];
+    let keys: Vec<String> = writes.iter().map(|write| write.key.clone()).chain(texts(&["nobody"])).collect();
+    store.heads_put("jobs", writes).await.unwrap();
+    let before = store.heads_stamps("jobs", &keys).await.unwrap();
+    let seen: Vec<HeadSeen> = keys
+        .iter()
+        .map(|key| HeadSeen { key: key.clone(), hash: hash.clone(), rank: 9, url: format!("page of {key}") })
+        .collect();
+    let expected: Vec<Option<Stamps>> =
+        seen.iter().zip(&before).map(|(seen, head)| head.as_ref().and_then(|head| seen.confirm(head, 4, 77))).collect();
+    let confirmed = store.heads_confirm("jobs", 4, 77, seen.clone()).await.unwrap();
+    assert_eq!(confirmed, [true, true, false, false, false, false, false, false, false, false, false]);
+    let after = store.heads_stamps("jobs", &keys).await.unwrap();
+    for (key, (after, (before, expected))) in keys.iter().zip(after.into_iter().zip(before.into_iter().zip(expected))) {
+        let known = store.heads_by_url("jobs", &[format!("page of {key}")]).await.unwrap();
+        assert_eq!(known.is_empty(), expected.is_none(), "{key}");
+        assert_eq!(after, expected.or(before), "{key}");
+    }
+    assert_eq!(one(&store, "same").await.body, json!({ "title": "offer same" }), "the body stays");
+    assert_eq!(store.heads_confirm("jobs", 4, 78, seen).await.unwrap(), [false; 11], "repeated");
+    assert!(store.heads_confirm("jobs", 4, 78, Vec::new()).await.unwrap().is_empty());
 }

@@ -61,7 +61,7 @@ pub async fn purges_one_run_alone(store: Store) {
         store.tasks_insert(vec![task(run, "crawl", &format!("task of {run}"))]).await.unwrap();
         store.seen_claim(run, "crawl", &texts(&["x"]), "t").await.unwrap();
         store.batches_put(vec![(format!("{run}/t/1/0"), b"bytes".to_vec())]).await.unwrap();
-        store.doc_insert(DocKind::Run, run, Doc { version: 1, body: json!({}) }).await.unwrap();
+        store.doc_insert(DocKind::Run, run, Doc::of(1, &json!({})).unwrap()).await.unwrap();
         store.dead_put(vec![letter(&format!("letter of {run}"), "jobs", run)]).await.unwrap();
     }
     store.heads_put("jobs", vec![head("1", 1, 1)]).await.unwrap();

@@ -14,8 +14,8 @@ pub async fn take_a_megabyte(store: Store) {
         text.push(char::from(b' ' + u8::try_from((state >> 33) % 95).unwrap()));
     }
     let big = json!({ "text": text });
-    store.doc_insert(DocKind::Definition, "big", Doc { version: 1, body: big.clone() }).await.unwrap();
-    assert_eq!(store.doc(DocKind::Definition, "big").await.unwrap().unwrap().body, big);
+    store.doc_insert(DocKind::Definition, "big", Doc::of(1, &big).unwrap()).await.unwrap();
+    assert_eq!(store.doc(DocKind::Definition, "big").await.unwrap().unwrap().read::<Json>().unwrap(), big);
     let write = HeadWrite { body: Some(body(big.clone())), ..head("big", 1, 1) };
     store.heads_put("jobs", vec![write]).await.unwrap();
     assert_eq!(store.heads_live("jobs", "", 1).await.unwrap()[0].body, big);
@@ -37,7 +37,7 @@ pub async fn take_any_text_as_a_key(store: Store) {
     let odd =
         ["é", "日本語", "😀", "a b", "a'b\"c", "%_\\", "a/b#c?d=1", "\u{301}e", "\n\t", "NULL", "x'00'", " ", &long];
     for (at, key) in odd.into_iter().enumerate() {
-        let body = Doc { version: 1, body: json!(key) };
+        let body = Doc::of(1, &json!(key)).unwrap();
         assert!(store.doc_insert(DocKind::Import, key, body.clone()).await.unwrap());
         assert_eq!(store.doc(DocKind::Import, key).await.unwrap(), Some(body));
         assert_eq!(store.heads_put("jobs", vec![head(key, 1, 1)]).await.unwrap(), [true]);
@@ -85,7 +85,7 @@ pub async fn are_ordered_bytewise(store: Store) {
     mixed.rotate_left(4);
     mixed.swap(0, 3);
     for id in &mixed {
-        store.doc_insert(DocKind::Run, id, Doc { version: 1, body: Json::Null }).await.unwrap();
+        store.doc_insert(DocKind::Run, id, Doc::of(1, &Json::Null).unwrap()).await.unwrap();
         store.tasks_insert(vec![task("r", "crawl", id)]).await.unwrap();
         store.rows_put(vec![RowWrite { expect: None, row: row("t", id, 1) }]).await.unwrap();
         store.dead_put(vec![letter(id, "jobs", "r")]).await.unwrap();
@@ -128,13 +128,13 @@ pub async fn keep_numbers_exactly(store: Store) {
     let hard: Json =
         serde_json::from_str("[1.7976931348623157e308, 8.5e-44, 65613616999999977e-9, 4.35, -0.0]").unwrap();
     let body = json!({ "floats": floats, "hard": hard, "most": u64::MAX, "least": i64::MIN, "one": 1, "one.": 1.0 });
-    let doc = Doc { version: MOST, body: body.clone() };
+    let doc = Doc::of(MOST, &body).unwrap();
     store.doc_insert(DocKind::Store, "n", doc.clone()).await.unwrap();
     assert_eq!(store.doc(DocKind::Store, "n").await.unwrap(), Some(doc));
-    let stored = store.doc(DocKind::Store, "n").await.unwrap().unwrap().body;
+    let stored = store.doc(DocKind::Store, "n").await.unwrap().unwrap().read::<Json>().unwrap();
     assert_eq!(jobpipe_core::json::hash_hex(&stored), jobpipe_core::json::hash_hex(&body));
-    assert!(store.doc_replace(DocKind::Store, "n", MOST, Doc { version: MOST - 1, body: json!(0) }).await.unwrap());
-    assert!(!store.doc_replace(DocKind::Store, "n", MOST, Doc { version: 1, body: json!(0) }).await.unwrap());
+    assert!(store.doc_replace(DocKind::Store, "n", MOST, Doc::of(MOST - 1, &json!(0)).unwrap()).await.unwrap());
+    assert!(!store.doc_replace(DocKind::Store, "n", MOST, Doc::of(1, &json!(0)).unwrap()).await.unwrap());
     let stamps = Stamps { changed_gen: MOST, seen_gen: MOST, ..super::samples::stamps(MOST, 1) };
     store.heads_put("jobs", vec![HeadWrite { stamps: stamps.clone(), ..head("1", 1, 1) }]).await.unwrap();
     assert_eq!(store.heads_stamps("jobs", &texts(&["1"])).await.unwrap(), [Some(stamps)]);
@@ -154,8 +154,8 @@ pub async fn keep_key_order_and_depth(store: Store) {
     }
     let body: Json = serde_json::from_str(r#"{"z":1,"a":{"y":null,"b":[]},"":"","m":{}}"#).unwrap();
     for (id, value) in [("deep", &deep), ("order", &body)] {
-        store.doc_insert(DocKind::Definition, id, Doc { version: 1, body: value.clone() }).await.unwrap();
-        let stored = store.doc(DocKind::Definition, id).await.unwrap().unwrap().body;
+        store.doc_insert(DocKind::Definition, id, Doc::of(1, &value).unwrap()).await.unwrap();
+        let stored = store.doc(DocKind::Definition, id).await.unwrap().unwrap().read::<Json>().unwrap();
         assert_eq!(stored.to_string(), value.to_string());
         let mut died = letter(id, "jobs", "r");
         died.input = value.clone();

@@ -72,7 +72,7 @@ fn now<T>(future: impl Future<Output = T>) -> Option<T> {
 }
 
 fn doc(world: &World, kind: DocKind, id: &str) -> Option<Json> {
-    now(world.store().doc(kind, id))?.ok()?.map(|doc| doc.body)
+    now(world.store().doc(kind, id))?.ok()??.read().ok()
 }
 
 /// What a run, its import and a target may do.

@@ -117,7 +117,7 @@ impl DocStore for SimStore {
     async fn doc_insert(&self, kind: DocKind, id: &str, doc: Doc) -> StoreResult<bool> {
         let (world, id, who) = (Arc::clone(&self.world), id.to_owned(), self.gate.name.clone());
         self.write(async move {
-            let body = doc.body.clone();
+            let body = doc.read().unwrap_or_default();
             let applied = world.store().doc_insert(kind, &id, doc).await?;
             if applied {
                 monitor::doc_written(&world, &who, kind, &id, None, &body);
@@ -131,8 +131,8 @@ impl DocStore for SimStore {
         let (world, target, who) = (Arc::clone(&self.world), id.to_owned(), self.gate.name.clone());
         let id = target.clone();
         let applied = self.write(async move {
-            let before = world.store().doc(kind, &id).await?.map(|doc| doc.body);
-            let body = doc.body.clone();
+            let before = world.store().doc(kind, &id).await?.and_then(|doc| doc.read().ok());
+            let body = doc.read().unwrap_or_default();
             let applied = world.store().doc_replace(kind, &id, expect, doc).await?;
             if applied {
                 monitor::doc_written(&world, &who, kind, &id, before.as_ref(), &body);
