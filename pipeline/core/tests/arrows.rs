@@ -14,6 +14,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("jobpipe-stages", &["jobpipe-core", "jobpipe-expr", "jobpipe-config", "jobpipe-connectors"]),
     ("jobpipe-engine", &["jobpipe-core", "jobpipe-config"]),
     ("jobpipe-embedded", &["jobpipe-core"]),
+    ("jobpipe-mongo", &["jobpipe-core"]),
     ("jobpipe-amqp", &["jobpipe-core"]),
     ("jobpipe-conformance", &["jobpipe-core"]),
     ("fbsim", &[]),
