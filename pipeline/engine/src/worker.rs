@@ -214,7 +214,8 @@ const LONG_REST: Duration = Duration::from_millis(40);
 
 /// Waits for news, at most so long; a rest first, so that a burst of news is one.
 async fn wait(cx: &Cx, heard: &mut Heard, most: Duration) {
-    wait_rested(cx, heard, most, &mut REST.clone()).await;
+    let mut rest = REST;
+    wait_rested(cx, heard, most, &mut rest).await;
 }
 
 /// The same with a rest that doubles while there is always news, which is of work that goes on.
