@@ -89,11 +89,7 @@ impl Link {
 
     /// One command on the primary; an answer that tells of a write that is not safe is a fault.
     pub(crate) async fn run(&self, command: RawDocumentBuf) -> Result<Document, Fault> {
-        let answer = self.db.run_raw_command(command).await?;
-        match answer.get_document("writeConcernError") {
-            Ok(error) => Err(Fault::Answer(format!("the write is not on a majority yet: {}", server_word(error)))),
-            Err(_) => Ok(answer),
-        }
+        safe(self.db.run_raw_command(command).await?)
     }
 
     /// What makes a write durable, and how long it may take.
@@ -104,6 +100,14 @@ impl Link {
     /// [`Link::work`] as servers take it.
     pub(crate) fn millis(&self) -> i64 {
         i64::try_from(self.work.as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+/// The answer, unless the write that it tells of may still be undone: then nobody knows yet, and repeating it finds out.
+fn safe(answer: Document) -> Result<Document, Fault> {
+    match answer.get_document("writeConcernError") {
+        Ok(error) => Err(Fault::Answer(format!("the write is not on a majority yet: {}", server_word(error)))),
+        Err(_) => Ok(answer),
     }
 }
 
@@ -121,5 +125,27 @@ pub(crate) fn number(answer: &Document, field: &str) -> i64 {
         #[expect(clippy::cast_possible_truncation, reason = "servers count in doubles only what fits")]
         Some(Bson::Double(number)) => *number as i64,
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mongodb::bson::doc;
+
+    #[test]
+    fn a_write_that_is_not_on_a_majority_is_not_taken_for_done() {
+        let timed_out =
+            doc! { "code": 64, "codeName": "WriteConcernFailed", "errmsg": "waiting for replication timed out" };
+        let answer = doc! { "ok": 1, "n": 1, "nModified": 1, "writeConcernError": timed_out };
+        let Err(Fault::Answer(word)) = safe(answer) else { panic!("it may be rolled back") };
+        assert!(word.contains("majority") && word.contains("timed out (code 64)"), "{word}");
+        assert!(safe(doc! { "ok": 1, "n": 1 }).is_ok());
+    }
+
+    #[test]
+    fn numbers_are_read_however_a_server_writes_them() {
+        let answer = doc! { "a": 3, "b": 3_i64, "c": 3.0, "d": "3" };
+        assert_eq!(["a", "b", "c", "d", "e"].map(|field| number(&answer, field)), [3, 3, 3, 0, 0]);
     }
 }

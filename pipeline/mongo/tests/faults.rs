@@ -259,16 +259,24 @@ async fn batches_longer_than_a_document_are_kept_whole() {
         store.batches_put(vec![(id.clone(), bytes.clone())]).await.unwrap();
         assert!(store.batch(&id).await.unwrap() == Some(bytes), "{length} bytes");
     }
-    // Two at once under one id, with different content: one of them is there, whole.
-    let both: Vec<Vec<u8>> = [91, 92].map(|seed| noise(seed, 20 << 20)).into();
-    let puts = both.iter().map(|bytes| store.batches_put(vec![("r/b/1/0".to_owned(), bytes.clone())]));
-    futures::future::try_join_all(puts).await.unwrap();
-    let kept = store.batch("r/b/1/0").await.unwrap().unwrap();
-    assert!(both.contains(&kept));
     store.run_purge("r").await.unwrap();
     let raw = database.raw().await;
     let left = raw.collection::<mongodb::bson::Document>("jobpipe_batches");
     assert_eq!(left.count_documents(mongodb::bson::doc! {}).await.unwrap(), 0, "parts go with the run");
+}
+
+/// The first writer of a long batch gets no further than its first part.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_batch_that_was_begun_with_other_content_is_not_mixed() {
+    let (store, proxy, _database) = behind_proxy().await;
+    let put = |bytes: &Vec<u8>| store.batches_put(vec![("r/b/1/0".to_owned(), bytes.clone())]);
+    let [begun, whole, late] = [91, 92, 93].map(|seed| noise(seed, 17 << 20));
+    proxy.lose_answers(INSERT, 2);
+    put(&begun).await.unwrap_err();
+    assert_eq!(store.batch("r/b/1/0").await.unwrap(), None, "a part is no batch");
+    put(&whole).await.unwrap();
+    put(&late).await.unwrap();
+    assert!(store.batch("r/b/1/0").await.unwrap() == Some(whole), "the first whole one stays");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
