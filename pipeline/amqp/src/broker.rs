@@ -4,7 +4,7 @@ use crate::address::Address;
 use crate::aside::{self, Collector};
 use crate::depth::Gauge;
 use crate::envelope;
-use crate::link::Link;
+use crate::link::{Link, Session};
 use crate::names::{Names, PRIORITIES};
 use crate::publisher::{Letter, Publisher};
 use crate::settings::AmqpSettings;
@@ -45,8 +45,8 @@ struct Queue {
     subscription: Arc<Subscription>,
     consumed: std::sync::atomic::AtomicBool,
     gauge: Mutex<Gauge>,
-    /// Held by who counts.
-    counting: tokio::sync::Mutex<()>,
+    /// Held by who counts: the session on which the queue was last declared.
+    counting: tokio::sync::Mutex<u64>,
 }
 
 impl Queue {
@@ -164,16 +164,19 @@ impl AmqpBroker {
 
     async fn publish_all(&self, priority: Priority, hints: &[Hint]) -> Result<(), String> {
         let mut letters = Vec::with_capacity(hints.len());
-        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut counts: BTreeMap<&str, (Arc<Queue>, u64)> = BTreeMap::new();
         for hint in hints {
-            *counts.entry(&hint.queue).or_default() += 1;
+            match counts.get_mut(hint.queue.as_str()) {
+                Some((_, count)) => *count += 1,
+                None => drop(counts.insert(&hint.queue, (self.queue(&hint.queue)?, 1))),
+            }
             let to = self.ground.names.lane(&hint.queue, priority)?;
             letters.push(Letter { to, purpose: Purpose::Hints, body: envelope::close(hint)?, headers: Vec::new() });
         }
         let sent = self.ground.publisher.send(letters).await;
         // what may have arrived counts as well: the next count of the broker sets it right
-        for (name, count) in counts {
-            self.queue(name)?.gauge().published(count);
+        for (queue, count) in counts.into_values() {
+            queue.gauge().published(count);
         }
         sent
     }
@@ -184,14 +187,14 @@ impl AmqpBroker {
         if let Some(depth) = queue.estimate(most) {
             return Ok(depth);
         }
-        let _counting = queue.counting.lock().await;
+        let mut declared = queue.counting.lock().await;
         if let Some(depth) = queue.estimate(most) {
             return Ok(depth);
         }
-        let mark = queue.gauge().mark();
+        let (mark, limit) = (queue.gauge().mark(), self.ground.settings.confirm_timeout);
         let session = self.ground.link.up_within(self.ground.settings.patience).await?;
         let counted = tokio::select! {
-            counted = timeout(self.ground.settings.confirm_timeout, self.count_lanes(&session, &queue.lanes)) => counted,
+            counted = timeout(limit, self.count_lanes(&session, &queue.lanes, &mut declared)) => counted,
             why = session.failed() => return Err(why.to_string()),
         };
         let counted = counted.map_err(|_| "no answer to the count of a queue".to_owned())??;
@@ -204,14 +207,22 @@ impl AmqpBroker {
         Ok(counted + waiting + gauge.mark() - mark)
     }
 
-    /// What waits in the queues of the broker. One that is not there is made, so that a deleted queue comes back.
-    async fn count_lanes(&self, session: &crate::link::Session, lanes: &[String; 3]) -> Result<u64, String> {
+    /// What waits in the queues of the broker. They are made once on every session, and when one of them was deleted.
+    async fn count_lanes(&self, session: &Session, lanes: &[String; 3], declared: &mut u64) -> Result<u64, String> {
+        let names = &self.ground.names;
+        if *declared != session.generation {
+            topology::declare(session, names, &names.dead(), Purpose::Dead).await?;
+            for lane in lanes {
+                topology::declare(session, names, lane, Purpose::Hints).await?;
+            }
+            *declared = session.generation;
+        }
         let mut sum = 0;
         for lane in lanes {
             match topology::count(session, lane).await {
                 Ok(count) => sum += u64::from(count),
                 Err(error) if error.is_amqp_soft_error() => {
-                    topology::declare(session, &self.ground.names, lane, Purpose::Hints).await?;
+                    topology::declare(session, names, lane, Purpose::Hints).await?;
                 }
                 Err(error) => return Err(error.to_string()),
             }

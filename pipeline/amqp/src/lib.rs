@@ -5,6 +5,17 @@
 //! library's own recovery is not used. Everything that belongs to a connection ends with it: an ack of before acks
 //! nothing now, and a message without a confirm is told to be unknown. The store is the truth, so hints that are lost,
 //! doubled or late cost time, never work.
+//!
+//! On the broker, all durable quorum queues on the default exchange, made when they are first needed:
+//!
+//! | queue | holds |
+//! |---|---|
+//! | `PREFIX.v1.QUEUE.high`, `.normal`, `.low` | hints; six, three and one of ten turns; at most 200,000, then publishing is refused |
+//! | `PREFIX.v1.dead` | hints that were rejected, cannot be read, or came back 100 times; with the reason |
+//! | `PREFIX.v1.parked` | messages of a later release, for a week |
+//!
+//! A message is JSON of at most 1 KiB: `{"v":1,"task":…,"run":…,"queue":…}`. A user needs `configure`, `write` and `read`
+//! on `^PREFIX\.v1\.`, and `write` on `amq.default`; without `configure`, the queues must be there.
 
 mod address;
 mod aside;

@@ -66,6 +66,15 @@ async fn a_connection_that_swallows_everything_is_given_up() {
     receive(&broker, 2).await;
 }
 
+/// Gives the broker its memory back, however the test ends.
+struct Starved;
+
+impl Drop for Starved {
+    fn drop(&mut self) {
+        place::ctl(&["set_vm_memory_high_watermark", "0.4"]);
+    }
+}
+
 #[tokio::test]
 async fn a_blocked_broker_is_told_and_still_gives_hints() {
     let _alone = place::alone().await;
@@ -77,6 +86,7 @@ async fn a_blocked_broker_is_told_and_still_gives_hints() {
     };
     let broker = place::connect(&place::own_url(), &settings).await;
     broker.publish(hints(5)).await.unwrap();
+    let starved = Starved;
     place::ctl(&["set_vm_memory_high_watermark", "0.0001"]);
     // the broker tells it to who publishes: the first may still get through, or not be answered
     let told = async {
@@ -97,7 +107,7 @@ async fn a_blocked_broker_is_told_and_still_gives_hints() {
     assert!(broker.depth("q").await.is_ok(), "counting goes over the other connection");
     assert!(matches!(broker.state(), BrokerState::Blocked { .. }), "the connection was kept: {}", broker.state());
 
-    place::ctl(&["set_vm_memory_high_watermark", "0.4"]);
+    drop(starved);
     place::until("the broker takes messages again", || broker.state() == BrokerState::Connected).await;
     broker.publish(named("after", 1)).await.unwrap();
     let last = async { while !receive(&broker, 1).await.iter().any(|delivery| delivery.hint.task == "after 0") {} };

@@ -21,6 +21,7 @@ async fn tries_each_address() {
     broker.publish(hints(1)).await.unwrap();
     assert_eq!(receive(&broker, 1).await.len(), 1);
     assert_eq!(broker.state(), BrokerState::Connected);
+    assert!(!format!("{broker:?}").contains("hunter2"));
 }
 
 #[tokio::test]
@@ -64,6 +65,53 @@ async fn refuses_what_can_never_work() {
     assert!(open(&["amqp://localhost"], settings).contains("prefix"));
     let settings = AmqpSettings { window: 0, ..place::settings() };
     assert!(open(&["amqp://localhost"], settings).contains("window"));
+}
+
+/// A user of the broker in [`place::folder`], gone with this value.
+struct User(String);
+
+impl User {
+    fn with(name: &str, configure: &str, prefix: &str) -> Self {
+        let own = format!("^{prefix}\\.v1\\.");
+        place::ctl(&["add_user", name, "few"]);
+        place::ctl(&["set_permissions", "-p", "/", name, configure, &format!("{own}|^amq\\.default$"), &own]);
+        Self(name.to_owned())
+    }
+
+    fn url(&self) -> String {
+        let mut url = url::Url::parse(&place::own_url()).unwrap();
+        url.set_username(&self.0).unwrap();
+        url.set_password(Some("few")).unwrap();
+        url.to_string()
+    }
+}
+
+impl Drop for User {
+    fn drop(&mut self) {
+        place::ctl(&["delete_user", &self.0]);
+    }
+}
+
+#[tokio::test]
+async fn needs_few_rights() {
+    let _guard = place::beside_others().await;
+    let settings = place::settings();
+    let maker =
+        User::with(&format!("{}-maker", settings.prefix), &format!("^{}\\.v1\\.", settings.prefix), &settings.prefix);
+    let broker = place::connect(&maker.url(), &settings).await;
+    broker.publish(hints(1)).await.unwrap();
+    let got = receive(&broker, 1).await;
+    broker.reject("q", &got[0], "why").await.unwrap();
+    assert_eq!(broker.dead(1).await.unwrap().len(), 1);
+    broker.close().await;
+
+    let user = User::with(&format!("{}-user", settings.prefix), "^$", &settings.prefix);
+    let broker = place::connect(&user.url(), &settings).await;
+    broker.publish(hints(1)).await.unwrap();
+    assert_eq!(receive(&broker, 1).await.len(), 1);
+    assert_eq!(broker.depth("q").await.unwrap(), 0);
+    let error = broker.depth("other").await.unwrap_err();
+    assert!(error.message.contains("ACCESS_REFUSED") && error.message.contains("v1.other.high"), "{error}");
 }
 
 #[tokio::test]
