@@ -4,6 +4,7 @@ use crate::place::{self, LONG, Raw};
 use crate::proxy::Proxy;
 use jobpipe_amqp::{AmqpBroker, AmqpSettings, BrokerState};
 use jobpipe_core::{Broker, Delivery, Hint, Priority};
+use rand::{Rng, SeedableRng};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,6 +95,52 @@ async fn hints_without_an_ack_come_again_and_late_acks_change_nothing() {
     let other = place::connect(&place::url(), &settings).await;
     other.publish(named("last", 1)).await.unwrap();
     assert_eq!(receive(&other, 1).await[0].hint.task, "last 0", "what was acked is gone");
+}
+
+#[tokio::test]
+async fn no_confirmed_hint_is_lost_while_connections_break() {
+    let _guard = place::beside_others().await;
+    let seed = rand::random::<u64>();
+    println!("seed {seed}");
+    let mut chance = rand::rngs::StdRng::seed_from_u64(seed);
+    let settings = AmqpSettings { prefetch: 16, window: 8, ..place::settings() };
+    let proxy = Proxy::before(&place::url()).await;
+    let broker = Arc::new(place::connect(proxy.url(), &settings).await);
+    let count = 400;
+    let consuming = tokio::spawn({
+        let broker = Arc::clone(&broker);
+        async move {
+            let mut told = BTreeSet::new();
+            while told.len() < count {
+                let Ok(got) = broker.receive("q", 8).await else { continue };
+                broker.ack("q", &tags(&got)).await.unwrap();
+                told.extend(tasks(&got));
+            }
+            told
+        }
+    });
+    let publishing = async {
+        for chunk in named("task", count).chunks(10) {
+            let doubt = chance.random_bool(0.2);
+            proxy.mute(doubt);
+            let publish = tokio::spawn({
+                let (broker, chunk) = (Arc::clone(&broker), chunk.to_vec());
+                async move { while broker.publish(chunk.clone()).await.is_err() {} }
+            });
+            if doubt || chance.random_bool(0.2) {
+                // somewhere in the middle of it
+                for _ in 0..chance.random_range(0..20) {
+                    tokio::task::yield_now().await;
+                }
+                proxy.cut();
+            }
+            proxy.mute(false);
+            publish.await.unwrap();
+        }
+    };
+    timeout(LONG, publishing).await.expect("publishing goes on");
+    let told = timeout(LONG, consuming).await.expect("every hint that was confirmed is told").unwrap();
+    assert_eq!(told.len(), count);
 }
 
 #[tokio::test]
