@@ -8,20 +8,33 @@ use std::time::Duration;
 
 /// Failpoints that are seldom reached, and how many times likelier than others it is that a seed looks at them.
 const RARE: &[(Point, usize)] = &[
-    (Point::CloseGone, 12),
-    (Point::DrainAttach, 8),
-    (Point::RelayHeld, 8),
-    (Point::RelayReasons, 4),
-    (Point::EnsureRun, 3),
-    (Point::AdmitDefinition, 3),
-    (Point::DrainAttached, 3),
-    (Point::AdmitImport, 2),
-    (Point::WakeDone, 2),
+    (Point::DrainAttach, 16),
+    (Point::CloseGone, 16),
+    (Point::CloseGoneDone, 9),
+    (Point::RelayReasons, 8),
+    (Point::WakeDone, 10),
+    (Point::RelayHeld, 14),
+    (Point::EnsureRun, 8),
+    (Point::DrainAttached, 11),
+    (Point::CloseVerdict, 9),
+    (Point::CloseImport, 6),
+    (Point::CloseRun, 7),
+    (Point::AdmitDefinition, 7),
+    (Point::AdmitImport, 4),
+    (Point::FileWrite, 5),
+    (Point::FileWritten, 6),
+    (Point::RelayDead, 6),
+    (Point::WakeTarget, 5),
+    (Point::EnsureRoots, 5),
+    (Point::CloseFiles, 4),
+    (Point::CloseStage, 4),
+    (Point::DrainDefinition, 5),
+    (Point::RelaySeen, 4),
 ];
 
 /// The failpoint at which more happens than elsewhere.
 fn focus(chance: &Chance) -> Point {
-    let weight = |point: &Point| RARE.iter().find(|(rare, _)| rare == point).map_or(1, |(_, weight)| *weight);
+    let weight = |point: &Point| RARE.iter().find(|(rare, _)| rare == point).map_or(2, |(_, weight)| *weight);
     let mut left = chance.index(Point::ALL.iter().map(weight).sum());
     for point in Point::ALL {
         if left < weight(point) {
@@ -41,7 +54,7 @@ pub(crate) fn faults(chance: &Chance, fleet: bool, steady: bool) -> Faults {
         store_late: if fleet { some(0.02) } else { 0.0 },
         failpoint: some(0.01),
         focus: focus(chance),
-        die_there: *chance.one(&[0.0, 0.2, 0.5]),
+        die_there: *chance.one(&[0.0, 0.3, 0.5, 0.5]),
         stop_there: if fleet { *chance.one(&[0.0, 0.1, 0.3]) } else { 0.0 },
         ambush: 0.0,
         wakes: 0.15,

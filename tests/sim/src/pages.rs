@@ -85,8 +85,8 @@ fn execute(world: &World, target: &str, call: &EffectCall) -> Option<String> {
     let now = world.now();
     let lag = millis(READ_LAG.mul_f64(world.chance.fraction()));
     let blink = world.fault("post hidden for a moment", world.faults.blink).then(|| {
-        let from = now + millis(Duration::from_millis(world.chance.between(0, 15_000)));
-        (from, from + millis(READ_LAG.mul_f64(world.chance.fraction())))
+        let from = now + millis(Duration::from_millis(world.chance.between(4_000, 14_000)));
+        (from, from + millis(READ_LAG.mul_f64(0.95)))
     });
     let mut pages = world.pages();
     pages.made += 1;

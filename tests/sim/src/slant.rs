@@ -143,7 +143,7 @@ impl Slant {
     /// Bends what was decided so far.
     pub(crate) fn bend(self, chance: &Chance, bent: Bent<'_>) {
         match self {
-            Self::Any => {}
+            Self::Any => towards(bent),
             Self::Duel => duel(chance, bent),
             Self::Definitions => definitions(chance, bent),
             Self::Restore => restore(chance, bent),
@@ -158,6 +158,28 @@ impl Slant {
     /// What a story is told with when nothing is decided.
     pub(crate) fn habits() -> Habits {
         Habits::usual()
+    }
+}
+
+/// Leads to the failpoint at which more happens.
+fn towards(bent: Bent<'_>) {
+    let Bent { habits, shape, faults, .. } = bent;
+    match faults.focus {
+        Point::DrainAttach | Point::DrainAttached => {
+            // an adoption takes its time
+            habits.disaster = 0.8;
+            habits.backup = 0.15;
+            habits.runs = (3, 4);
+            habits.rest = &[12, 20];
+        }
+        Point::CloseGone => {
+            shape.gone = shape.gone.map(|_| GonePolicy { after: 1, limit: 1.0 });
+            habits.kinds = &[0, 7, 7, 8, 14, 14, 13];
+        }
+        Point::RelayHeld | Point::RelayReasons | Point::RelayDead => habits.kinds = &[0, 1, 1, 1, 2, 3, 10, 13],
+        Point::AdmitDefinition => habits.redefine = 0.8,
+        Point::FileWrite | Point::FileWritten => shape.files = true,
+        _ => {}
     }
 }
 
@@ -182,13 +204,13 @@ fn duel(chance: &Chance, bent: Bent<'_>) {
     calm(faults);
     faults.page = *chance.one(&[0.1, 0.5]);
     faults.ambush = *chance.one(&[0.02, 0.05, 0.1]);
-    faults.wakes = *chance.one(&[0.02, 0.15]);
+    faults.wakes = *chance.one(&[0.01, 0.15]);
     faults.wakes_to_die = *chance.one(&[0.0, 0.5]);
     let points = [Point::DrainArmed, Point::DrainSend, Point::DrainArm, Point::DrainSent, Point::DrainProbe];
     stop_at(chance, faults, &points, *chance.one(&[0.0, 0.1, 0.3]));
     settings.lease_ttl = Some(Duration::from_millis(1_200));
     shape.pace = shape.pace.filter(|_| chance.hit(0.6));
-    habits.send_by = Duration::from_secs(*chance.one(&[2, 10]));
+    habits.send_by = Duration::from_secs(*chance.one(&[2, 20]));
     habits.runs = (3, 5);
     habits.redefine = 0.6;
     habits.flips = chance.hit(0.6);
@@ -221,6 +243,7 @@ fn restore(chance: &Chance, bent: Bent<'_>) {
     calm(faults);
     let points = [Point::DrainProbe, Point::DrainAttach, Point::DrainAttached, Point::DrainSend];
     stop_at(chance, faults, &points, 0.3);
+    faults.die_there = *chance.one(&[0.0, 0.3]);
     faults.ambush = *chance.one(&[0.0, 0.02]);
     faults.page = *chance.one(&[0.1, 0.5]);
     settings.lease_ttl = Some(Duration::from_millis(*chance.one(&[1_200, 3_000])));
@@ -243,7 +266,7 @@ fn sources(chance: &Chance, bent: Bent<'_>) {
     habits.runs = (3, 5);
     habits.redefine = 0.0;
     habits.rest = &[0, 0, 1, 5];
-    habits.kinds = &[1, 1, 7, 9, 9, 12, 13, 14];
+    habits.kinds = &[15, 15, 7, 9, 9, 12, 13, 14];
 }
 
 fn cursor(chance: &Chance, bent: Bent<'_>) {
@@ -272,7 +295,7 @@ fn hasty(chance: &Chance, bent: Bent<'_>) {
     let Bent { habits, shape, faults, .. } = bent;
     calm(faults);
     faults.page = *chance.one(&[0.0, 0.3, 0.6]);
-    faults.read = *chance.one(&[0.0, 0.3]);
+    faults.read = *chance.one(&[0.0, 0.6]);
     faults.blink = *chance.one(&[0.0, 1.0]);
     faults.focus = *chance.one(&[Point::DrainArmed, Point::DrainSend, Point::DrainSent]);
     faults.die_there = *chance.one(&[0.0, 0.2, 0.4]);

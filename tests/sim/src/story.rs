@@ -13,6 +13,7 @@ use crate::world::World;
 use jobpipe_conformance::MemoryStore;
 use jobpipe_core::StoreError;
 use jobpipe_engine::admission::{self, Admitted, Wish};
+use jobpipe_engine::failpoint::Point;
 use jobpipe_engine::sabotage::Rule;
 use jobpipe_engine::{EngineError, admin};
 use std::sync::Arc;
@@ -51,6 +52,11 @@ impl Story {
         let losable = slant.losable().unwrap_or(losable);
         let mut setup = Setup { settings: odds::settings(&chance, processes > 1) };
         let mut faults = odds::faults(&chance, processes > 1, losable);
+        let attaches = matches!(faults.focus, Point::DrainAttach | Point::DrainAttached);
+        let losable = losable || attaches && slant == Slant::Any;
+        if losable {
+            faults.clock = 0.0;
+        }
         let mut habits = Slant::habits();
         let bent = Bent { habits: &mut habits, shape: &mut shape, faults: &mut faults, settings: &mut setup.settings };
         slant.bend(&chance, bent);
@@ -137,9 +143,9 @@ impl Story {
                 source.featured = Some(number).filter(|_| source.featured.is_none());
                 continue;
             }
-            if kind == 1 || kind == 10 {
+            if kind == 1 || kind == 10 || kind == 15 {
                 let url = match self.chance.index(3) {
-                    0 => format!("a/list/{}", number / 3),
+                    0 if kind != 15 => format!("a/list/{}", number / 3),
                     _ => format!("a/item/{}", crate::source::key(number)),
                 };
                 if !source.failing.remove(&url) {

@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     if sum.steps < 200 * sum.seeds {
         wrong.push("the stories are too short to tell anything".to_owned());
     }
-    for (name, count) in sum.rare_points(5) {
+    for (name, count) in sum.rare_points(15) {
         wrong.push(format!("the failpoint {name} killed only {count} times"));
     }
     for (name, count) in sum.rare_faults(100) {

@@ -62,6 +62,13 @@ pub(crate) struct Monitor {
     pub incremental: bool,
 }
 
+impl Monitor {
+    /// True when attempts on this target were armed and never sent.
+    pub(crate) fn has_armed(&self, target: &str) -> bool {
+        self.armed.iter().any(|(row, armed)| row.target == target && !armed.is_empty())
+    }
+}
+
 /// The store's calls never wait.
 fn now<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = std::pin::pin!(future);

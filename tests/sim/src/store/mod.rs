@@ -95,7 +95,7 @@ impl SimStore {
         C: FnOnce(Vec<E>) -> F + Send,
     {
         let world = &self.world;
-        if elements.len() > 1 && world.fault("bulk applied in part", world.faults.store_lies * 2.0) {
+        if elements.len() > 1 && world.fault("bulk applied in part", world.faults.store_lies * 4.0) {
             self.linger().await;
             world.step();
             let part = elements.into_iter().filter(|_| world.chance.hit(0.5)).collect();
@@ -141,7 +141,9 @@ impl DocStore for SimStore {
         });
         let applied = applied.await?;
         if kind == DocKind::Target {
-            self.work_on(&target, 1.0).await;
+            // most hangs on what is armed and not yet sent
+            let often = if self.world.monitor().has_armed(&target) { 4.0 } else { 1.0 };
+            self.work_on(&target, often).await;
             self.gate.pass().await;
         }
         Ok(applied)
