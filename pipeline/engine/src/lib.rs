@@ -22,6 +22,7 @@ mod epoch;
 mod error;
 mod execute;
 mod files;
+mod gate;
 mod gone;
 mod heads;
 mod leases;

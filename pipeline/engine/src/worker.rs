@@ -3,15 +3,14 @@
 use crate::cx::{Cx, Heard};
 use crate::docs::{self, Read, TargetDoc};
 use crate::error::{EngineError, Result};
+use crate::gate::{self, Gate};
 use crate::leases::{self, Claim, Held};
 use crate::patience::Patience;
-use crate::{admin, closing, drain, execute, sweep};
-use jobpipe_core::{Commit, DocKind, Hint, Millis, Task, TaskState};
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use crate::{admin, closing, drain, sweep};
+use jobpipe_core::{DocKind, Hint, Millis};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::{Mutex, RwLock, Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
 
 /// Works until the process wants to stop, or a step fails. Tasks that run are finished first.
@@ -20,13 +19,7 @@ pub async fn serve(cx: Arc<Cx>) -> Result<()> {
     let patience = Patience::new(&cx, halt.subscribe());
     let held = Arc::new(Held::default());
     let memory = take_over(&cx, patience.clone(), &held).await?;
-    let gate = Arc::new(Gate {
-        slots: Semaphore::new(cx.settings.slots),
-        computed: AtomicUsize::new(0),
-        unwritten: Semaphore::new(execute::UNWRITTEN as usize),
-        alone: RwLock::new(()),
-        stages: Mutex::new(HashMap::new()),
-    });
+    let gate = Arc::new(Gate::new(cx.settings.slots));
     let idle = tokio::sync::watch::Sender::new(false);
     let mut loops: JoinSet<Result<()>> = JoinSet::new();
     if let Some(ttl) = cx.settings.lease_ttl {
@@ -69,19 +62,6 @@ async fn take_over(cx: &Cx, mut patience: Patience, held: &Arc<Held>) -> Result<
     }
 }
 
-/// What limits how many tasks run at once.
-struct Gate {
-    slots: Semaphore,
-    /// How many tasks have given their slot back.
-    computed: AtomicUsize,
-    /// What was computed and waits to be written holds no slot but a part of this: many commits share a transaction.
-    unwritten: Semaphore,
-    /// Held for reading by every task, for writing by a suspect: it runs with nothing else in flight beside it.
-    alone: RwLock<()>,
-    /// The concurrency of stages that limit it, by (definition, stage).
-    stages: Mutex<HashMap<(String, String), Arc<Semaphore>>>,
-}
-
 async fn work(cx: Arc<Cx>, mut patience: Patience, gate: Arc<Gate>, held: Arc<Held>, queue: String) -> Result<()> {
     let mut running: JoinSet<Result<()>> = JoinSet::new();
     // tasks that were computed while the last claim was written: as many will be while the next one is
@@ -91,27 +71,27 @@ async fn work(cx: Arc<Cx>, mut patience: Patience, gate: Arc<Gate>, held: Arc<He
             flatten(done)?;
         }
         // no more is claimed than can begin at once, so that other processes may take what this one cannot
-        if ahead == 0 && gate.slots.acquire().await.is_err() {
-            return Ok(());
+        if ahead == 0 {
+            gate.wait_for_a_slot().await;
         }
-        let room = (gate.slots.available_permits() + ahead).clamp(1, MOST_CLAIMED);
+        let room = (gate.free_slots() + ahead).clamp(1, MOST_CLAIMED);
         ahead = 0;
         let received = tokio::time::timeout(cx.settings.tick, cx.broker.receive(&queue, room)).await;
         let Ok(received) = received else { continue };
         let Some(deliveries) = patience.with(received.map_err(EngineError::from)).await? else { continue };
         let tags: Vec<u64> = deliveries.iter().map(|delivery| delivery.tag).collect();
         let ids: Vec<String> = deliveries.into_iter().map(|delivery| delivery.hint.task).collect();
-        let before = gate.computed.load(Ordering::Relaxed);
+        let before = gate.computed();
         // what is claimed although the store did not say so is held by nobody: its lease lapses
         let claimed = cx.store.tasks_claim(&ids, &cx.owner, cx.now()).await;
         let Some(claimed) = patience.with(claimed.map_err(EngineError::from)).await? else { continue };
         let claimed: Vec<_> = claimed.into_iter().map(|task| (held.hold(Claim::of(&task)), task)).collect();
-        ahead = gate.computed.load(Ordering::Relaxed).saturating_sub(before);
+        ahead = gate.computed().saturating_sub(before);
         for (holding, task) in claimed {
             let (cx, patience, gate) = (Arc::clone(&cx), patience.clone(), Arc::clone(&gate));
             running.spawn(async move {
                 let _holding = holding;
-                one(&cx, patience, &gate, &task).await
+                gate::pass(&cx, patience, &gate, &task).await
             });
         }
         patience.with(cx.broker.ack(&queue, &tags).await.map_err(EngineError::from)).await?;
@@ -133,79 +113,6 @@ fn flatten(done: std::result::Result<Result<()>, tokio::task::JoinError>) -> Res
 
 /// Tasks that one bulk claims at most.
 const MOST_CLAIMED: usize = 64;
-
-/// One claimed task, to its end; it is given back where the store does not answer, or the place is not fit for it.
-async fn one(cx: &Cx, mut patience: Patience, gate: &Gate, task: &Task) -> Result<()> {
-    match patience.with(execute_in_turn(cx, gate, task).await).await {
-        // held until the store answers; if the commit was applied after all, giving back changes nothing
-        Ok(None) => while patience.with(release(cx, task).await).await?.is_none() {},
-        Ok(Some(())) => {}
-        Err(error) => {
-            if let EngineError::Stage(_) = &error {
-                release(cx, task).await?;
-            }
-            return Err(error);
-        }
-    }
-    Ok(())
-}
-
-async fn execute_in_turn(cx: &Cx, gate: &Gate, task: &Task) -> Result<()> {
-    let Ok(slot) = gate.slots.acquire().await else { return Ok(()) };
-    let limit = stage_limit(cx, gate, task).await?;
-    let stage = match &limit {
-        Some(limit) => limit.acquire().await.ok(),
-        None => None,
-    };
-    if task.task.crashes > 0 {
-        let _alone = gate.alone.write().await;
-        through(cx, gate, task, (slot, stage)).await
-    } else {
-        let _beside = gate.alone.read().await;
-        through(cx, gate, task, (slot, stage)).await
-    }
-}
-
-/// Computes with the slot, and writes without.
-async fn through(
-    cx: &Cx,
-    gate: &Gate,
-    task: &Task,
-    slot: (SemaphorePermit<'_>, Option<SemaphorePermit<'_>>),
-) -> Result<()> {
-    let Some(work) = execute::work(cx, task).await? else { return Ok(()) };
-    let _room = gate.unwritten.acquire_many(work.weight()).await;
-    drop(slot);
-    gate.computed.fetch_add(1, Ordering::Relaxed);
-    execute::write(cx, task, work).await
-}
-
-async fn stage_limit(cx: &Cx, gate: &Gate, task: &Task) -> Result<Option<Arc<Semaphore>>> {
-    let layout = cx.admitted(&task.task.run).await?.layout;
-    let Some(limit) = layout.plan.stage(&task.task.stage).and_then(|stage| stage.concurrency) else { return Ok(None) };
-    let key = (layout.hash.clone(), task.task.stage.clone());
-    let mut stages = gate.stages.lock().await;
-    let semaphore =
-        stages.entry(key).or_insert_with(|| Arc::new(Semaphore::new(usize::try_from(limit.max(1)).unwrap_or(1))));
-    Ok(Some(Arc::clone(semaphore)))
-}
-
-/// Gives a claim back uncharged: what failed is this place (a full disk), not the task.
-async fn release(cx: &Cx, task: &Task) -> Result<()> {
-    let commit = Commit {
-        id: task.task.id.clone(),
-        fence: task.fence,
-        renewal: None,
-        state: TaskState::Ready,
-        not_before: 0,
-        crashes: 0,
-        input: None,
-        result: jobpipe_core::TaskResult::default(),
-        nonce: cx.ids.nonce(),
-    };
-    cx.store.tasks_commit(vec![commit]).await?;
-    Ok(())
-}
 
 /// What a loop rests before it looks again.
 const REST: Duration = Duration::from_millis(5);
