@@ -14,6 +14,7 @@ const UNNOTICED: &[(Rule, &str)] = &[
     (Rule::DefinitionFirst, RARE),
     (Rule::RecheckOrder, RARE),
     (Rule::AttachEpoch, RARE),
+    (Rule::GoneCalled, RARE),
     (
         Rule::HoldGen,
         "an older run must hold a head late that it had seen, and that a later run has missed: never in time",
