@@ -11,8 +11,14 @@ use lapin::types::{AMQPValue, FieldTable, LongString};
 use lapin::{BasicProperties, Channel, Confirmation};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::timeout;
+
+/// A quorum queue that was just made, or whose node went, refuses everything until it has a leader: mostly so long.
+const FIRST_PAUSE: Duration = Duration::from_millis(25);
+/// A queue that still refuses after pauses that grew to this does so for another reason.
+const LAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// One message for one queue.
 #[derive(Debug, Clone)]
@@ -51,8 +57,8 @@ struct Answers {
     returned: Vec<Letter>,
     /// The broker's words on those that came back.
     why: String,
-    /// Refused by the queue.
-    refused: usize,
+    /// Refused by the queue: surely not there, so they may be sent again.
+    refused: Vec<Letter>,
 }
 
 impl Publisher {
@@ -81,9 +87,17 @@ impl Publisher {
         let many = u32::try_from(count).unwrap_or(u32::MAX);
         let _room = self.room.acquire_many(many).await.map_err(|error| error.to_string())?;
         let session = self.link.open_within(self.settings.patience).await?;
-        let answers = self.once(&session, letters).await?;
-        if answers.refused > 0 {
-            let refused = answers.refused;
+        let mut answers = self.once(&session, letters).await?;
+        let mut pause = FIRST_PAUSE;
+        while !answers.refused.is_empty() && pause < LAST_PAUSE {
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+            let again = self.once(&session, std::mem::take(&mut answers.refused)).await?;
+            answers.returned.extend(again.returned);
+            answers.refused = again.refused;
+        }
+        if !answers.refused.is_empty() {
+            let refused = answers.refused.len();
             return Err(format!(
                 "the broker refused {refused} of {count} messages: the queue is full, or has no leader"
             ));
@@ -99,10 +113,10 @@ impl Publisher {
             }
         }
         let again = self.once(&session, answers.returned).await?;
-        if again.returned.is_empty() && again.refused == 0 {
+        if again.returned.is_empty() && again.refused.is_empty() {
             return Ok(());
         }
-        let lost = again.returned.len() + again.refused;
+        let lost = again.returned.len() + again.refused.len();
         Err(format!("the broker has no queue for {lost} of {count} messages: {}", again.why))
     }
 
@@ -156,7 +170,7 @@ impl Publisher {
                     answers.why = format!("{} ({})", back.reply_text, back.reply_code);
                     answers.returned.push(letter);
                 }
-                Confirmation::Nack(_) => answers.refused += 1,
+                Confirmation::Nack(_) => answers.refused.push(letter),
                 Confirmation::NotRequested => return Err("the channel gives no confirms".to_owned()),
             }
         }
