@@ -15,6 +15,7 @@ const UNNOTICED: &[(Rule, &str)] = &[
     (Rule::RecheckOrder, RARE),
     (Rule::AttachEpoch, RARE),
     (Rule::GoneCalled, RARE),
+    (Rule::ReadsApart, RARE),
     (
         Rule::HoldGen,
         "an older run must hold a head late that it had seen, and that a later run has missed: never in time",
