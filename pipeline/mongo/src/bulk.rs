@@ -116,24 +116,47 @@ async fn marks(
         .collect())
 }
 
-/// Inserts each if absent; which were.
-pub(crate) async fn insert(link: &Arc<Link>, coll: &'static str, documents: Vec<Document>) -> StoreResult<Vec<Told>> {
-    let mut told = Vec::with_capacity(documents.len());
-    for part in parts(&documents)? {
+/// A request for one part of a bulk.
+type Command = fn(&Link, &'static str, RawArrayBuf) -> RawDocumentBuf;
+
+fn insert_command(link: &Link, coll: &'static str, documents: RawArrayBuf) -> RawDocumentBuf {
+    rawdoc! {
+        "insert": coll, "documents": documents, "ordered": false,
+        "writeConcern": link.durable(), "maxTimeMS": link.millis(),
+    }
+}
+
+fn update_command(link: &Link, coll: &'static str, updates: RawArrayBuf) -> RawDocumentBuf {
+    rawdoc! {
+        "update": coll, "updates": updates, "ordered": false,
+        "writeConcern": link.durable(), "maxTimeMS": link.millis(),
+    }
+}
+
+/// Sends the elements in as many requests as they need; what `judge` makes of each answer, given the number of its
+/// elements and whether it is that of a second try.
+async fn ask_in_parts<T: Send + 'static>(
+    link: &Arc<Link>,
+    coll: &'static str,
+    elements: &[Document],
+    command: Command,
+    judge: fn(&Document, usize, bool) -> Result<T, Fault>,
+) -> StoreResult<Vec<T>> {
+    let mut told = Vec::new();
+    for part in parts(elements)? {
         let count = part.count;
         let asked = link.ask(Kind::Write, move |link, again| {
-            let documents = part.list.clone();
-            async move {
-                let command = rawdoc! {
-                    "insert": coll, "documents": documents, "ordered": false,
-                    "writeConcern": link.durable(), "maxTimeMS": link.millis(),
-                };
-                inserted(&link.run(command).await?, count, again)
-            }
+            let list = part.list.clone();
+            async move { judge(&link.run(command(&link, coll, list)).await?, count, again) }
         });
-        told.extend(asked.await?);
+        told.push(asked.await?);
     }
     Ok(told)
+}
+
+/// Inserts each if absent; which were.
+pub(crate) async fn insert(link: &Arc<Link>, coll: &'static str, documents: Vec<Document>) -> StoreResult<Vec<Told>> {
+    Ok(ask_in_parts(link, coll, &documents, insert_command, inserted).await?.concat())
 }
 
 /// An insert that finds its own document, put there by a try whose answer was lost, has to read it back.
@@ -154,25 +177,13 @@ fn inserted(answer: &Document, count: usize, again: bool) -> Result<Vec<Told>, F
 
 /// Applies each statement; which matched. A refused upsert (another has inserted meanwhile) did not.
 pub(crate) async fn update(link: &Arc<Link>, coll: &'static str, statements: Vec<Document>) -> StoreResult<Vec<Told>> {
-    let mut told = Vec::with_capacity(statements.len());
-    for part in parts(&statements)? {
-        let count = part.count;
-        let asked = link.ask(Kind::Write, move |link, again| {
-            let updates = part.list.clone();
-            async move {
-                let command = rawdoc! {
-                    "update": coll, "updates": updates, "ordered": false,
-                    "writeConcern": link.durable(), "maxTimeMS": link.millis(),
-                };
-                let answer = link.run(command).await?;
-                let refused = refused(&answer)?;
-                let matched = usize::try_from(number(&answer, "n")).unwrap_or_default();
-                Ok(matching(count, matched, &refused, again))
-            }
-        });
-        told.extend(asked.await?);
-    }
-    Ok(told)
+    Ok(ask_in_parts(link, coll, &statements, update_command, updated).await?.concat())
+}
+
+fn updated(answer: &Document, count: usize, again: bool) -> Result<Vec<Told>, Fault> {
+    let refused = refused(answer)?;
+    let matched = usize::try_from(number(answer, "n")).unwrap_or_default();
+    Ok(matching(count, matched, &refused, again))
 }
 
 fn matching(count: usize, matched: usize, refused: &[usize], again: bool) -> Vec<Told> {
@@ -191,23 +202,13 @@ fn matching(count: usize, matched: usize, refused: &[usize], again: bool) -> Vec
 
 /// One `update` that may match many documents, each by itself; how many matched.
 pub(crate) async fn update_many(link: &Arc<Link>, coll: &'static str, statements: Vec<Document>) -> StoreResult<u64> {
-    let mut matched = 0;
-    for part in parts(&statements)? {
-        let asked = link.ask(Kind::Write, move |link, _| {
-            let updates = part.list.clone();
-            async move {
-                let command = rawdoc! {
-                    "update": coll, "updates": updates, "ordered": false,
-                    "writeConcern": link.durable(), "maxTimeMS": link.millis(),
-                };
-                let answer = link.run(command).await?;
-                refused(&answer)?;
-                Ok(u64::try_from(number(&answer, "n")).unwrap_or_default())
-            }
-        });
-        matched += asked.await?;
-    }
-    Ok(matched)
+    Ok(ask_in_parts(link, coll, &statements, update_command, |answer, _, _| affected(answer)).await?.into_iter().sum())
+}
+
+/// How many documents a write was applied to, where none may be refused.
+fn affected(answer: &Document) -> Result<u64, Fault> {
+    refused(answer)?;
+    Ok(u64::try_from(number(answer, "n")).unwrap_or_default())
 }
 
 /// Removes what `filter` finds; how many documents went.
@@ -220,9 +221,7 @@ pub(crate) async fn delete(link: &Arc<Link>, coll: &'static str, filter: Documen
                 "delete": coll, "deletes": [{ "q": filter, "limit": 0 }], "ordered": false,
                 "writeConcern": link.durable(), "maxTimeMS": link.millis(),
             };
-            let answer = link.run(command).await?;
-            refused(&answer)?;
-            Ok(u64::try_from(number(&answer, "n")).unwrap_or_default())
+            affected(&link.run(command).await?)
         }
     });
     asked.await
