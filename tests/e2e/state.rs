@@ -5,16 +5,20 @@ mod support;
 use fbsim::FbSim;
 use support::{Project, import, number, offers, runtime};
 
+/// Runs the import over so many offers; its summary.
+#[track_caller]
+fn run_with(project: &Project, count: u32) -> serde_json::Value {
+    project.write("offers.json", &offers(count));
+    project.jobpipe(&["run", "import.yml", "--format", "json"]).expect(0).summary()
+}
+
 #[test]
 fn a_restored_backup_posts_nothing_twice() {
     let runtime = runtime();
     let pages = runtime.block_on(FbSim::start(Default::default())).unwrap();
     let project = Project::with_pages(1, &pages.base_url);
     project.write("import.yml", &import(1));
-    let run = |count: u32| {
-        project.write("offers.json", &offers(count));
-        project.jobpipe(&["run", "import.yml", "--format", "json"]).expect(0).summary()
-    };
+    let run = |count: u32| run_with(&project, count);
     run(5);
     std::fs::copy(project.path(".jobpipe/jobpipe.db"), project.path("backup.db")).unwrap();
     run(9);
@@ -43,10 +47,7 @@ fn a_restore_that_dies_on_the_way_posts_nothing_twice() {
         let pages = runtime.block_on(FbSim::start(Default::default())).unwrap();
         let project = Project::with_pages(1, &pages.base_url);
         project.write("import.yml", &import(1));
-        let run = |count: u32| {
-            project.write("offers.json", &offers(count));
-            project.jobpipe(&["run", "import.yml", "--format", "json"]).expect(0).summary()
-        };
+        let run = |count: u32| run_with(&project, count);
         run(2);
         std::fs::copy(project.path(".jobpipe/jobpipe.db"), project.path("backup.db")).unwrap();
         run(5);
