@@ -41,7 +41,7 @@ async fn t12_poison() {
     let mut starts = 0;
     let last = loop {
         let mut command = Command::new("sh");
-        command.args(["-c", &script]).env("JOBPIPE_POISON", size("2s", "3s"));
+        command.args(["-c", &script]).env("JOBPIPE_POISON", "5s");
         scene.dress(&mut command);
         let lived = Running::start(command).end();
         line.lived(&lived, starts > 0);
@@ -86,7 +86,7 @@ async fn t12_poison() {
 async fn orphan_ends() -> bool {
     let scene = Scene::start(Wanted { offers: 1, ..Wanted::default() }).await;
     scene.site.describe(&scene.site.offers()[0].reference, "jobpipe-poison: loop").unwrap();
-    let running = scene.run(&[("JOBPIPE_POISON", "2s")]);
+    let running = scene.run(&[("JOBPIPE_POISON", "5s")]);
     let (parent, mut child) = (running.id(), None);
     let lived = running.until(|_| {
         child = children(parent).first().copied();
