@@ -278,6 +278,21 @@ async fn a_lost_store_reposts_nothing_of_the_second_import_of_a_page() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_post_whose_row_a_sleeper_brought_into_a_new_store_goes_with_its_record() {
+    let mut world = World::new(2, &["p1"]);
+    run(&world, &world.plan()).await;
+    let brought = Row { version: 1 << 45, ..row(&world, &id("o001")) };
+    world.store = Arc::default();
+    world.source.lock().unwrap().offers.remove("o001");
+    now(world.store.rows_put(vec![RowWrite { expect: None, row: brought }])).unwrap();
+    run(&world, &world.plan()).await;
+    assert_eq!(world.pages.lock().unwrap().texts("p1").len(), 2, "a store that knows nothing deletes nothing");
+    run(&world, &world.plan()).await;
+    assert_eq!(world.pages.lock().unwrap().texts("p1").len(), 1, "no run wants it");
+    world.assert_in_step("withdrawn");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_new_epoch_ends_the_leases_and_pauses_of_the_old_one() {
     let world = World::new(1, &["p1"]);
     run(&world, &world.plan()).await;

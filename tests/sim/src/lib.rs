@@ -19,6 +19,7 @@ mod story;
 mod sum;
 mod world;
 
+pub use slant::Slant;
 pub use sum::Sum;
 
 use jobpipe_engine::sabotage::Rule;
@@ -41,9 +42,18 @@ pub struct Told {
     pub seconds: f64,
 }
 
-/// Tells the story of a seed, without `rule` if one is given.
+/// What stories are told about; by default anything.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct About {
+    /// The engine lacks this rule.
+    pub rule: Option<Rule>,
+    /// Every story leads there.
+    pub slant: Option<Slant>,
+}
+
+/// Tells the story of a seed.
 #[must_use]
-pub fn tell(seed: u64, rule: Option<Rule>, trace: bool) -> Told {
+pub fn tell(seed: u64, about: About, trace: bool) -> Told {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let Ok(runtime) = runtime else {
         return Told {
@@ -55,7 +65,7 @@ pub fn tell(seed: u64, rule: Option<Rule>, trace: bool) -> Told {
             seconds: 0.0,
         };
     };
-    let world = runtime.block_on(async { story::Story::new(seed, rule, trace).tell().await });
+    let world = runtime.block_on(async { story::Story::new(seed, about, trace).tell().await });
     let seconds = runtime.block_on(async { world.elapsed().as_secs_f64() });
     Told {
         seed,

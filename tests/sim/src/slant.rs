@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// What a story is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Slant {
+pub enum Slant {
     /// Anything.
     Any,
     /// Two work on one target: one stops amid its writes, another takes over, the first one wakes.
@@ -91,6 +91,25 @@ pub(crate) struct Bent<'a> {
 }
 
 impl Slant {
+    /// Every one.
+    pub const ALL: [Self; 9] = [
+        Self::Any,
+        Self::Duel,
+        Self::Definitions,
+        Self::Restore,
+        Self::Sources,
+        Self::Cursor,
+        Self::Listing,
+        Self::Tokens,
+        Self::Hasty,
+    ];
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
+
     /// The slant of a seed.
     pub(crate) fn of(chance: &Chance) -> Self {
         use Slant::*;

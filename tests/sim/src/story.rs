@@ -1,8 +1,10 @@
 //! What happens in one seed: runs of an import whose source changes, under faults; then rest; then a whole, quiet look.
 
+use crate::About;
 use crate::chance::Chance;
 use crate::check;
 use crate::fleet::Fleet;
+use crate::monitor;
 use crate::odds;
 use crate::pages::{LATE, Page, Pages, READ_LAG, TIMEOUT};
 use crate::process::Setup;
@@ -14,7 +16,6 @@ use jobpipe_conformance::MemoryStore;
 use jobpipe_core::StoreError;
 use jobpipe_engine::admission::{self, Admitted, Wish};
 use jobpipe_engine::failpoint::Point;
-use jobpipe_engine::sabotage::Rule;
 use jobpipe_engine::{EngineError, admin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -41,9 +42,9 @@ pub(crate) struct Story {
 }
 
 impl Story {
-    pub(crate) fn new(seed: u64, rule: Option<Rule>, trace: bool) -> Self {
+    pub(crate) fn new(seed: u64, about: About, trace: bool) -> Self {
         let chance = Chance::new(seed, 1);
-        let slant = Slant::of(&Chance::new(seed, 3));
+        let slant = about.slant.unwrap_or_else(|| Slant::of(&Chance::new(seed, 3)));
         let mut shape = Shape::new(&chance);
         let processes = *chance.one(&[1, 1, 2, 3]);
         let processes = slant.processes(&chance).unwrap_or(processes);
@@ -61,7 +62,7 @@ impl Story {
         let bent = Bent { habits: &mut habits, shape: &mut shape, faults: &mut faults, settings: &mut setup.settings };
         slant.bend(&chance, bent);
         let pages = Pages { listed: shape.now.targets.clone(), ..Pages::default() };
-        let world = World::new(seed, faults, habits.send_by, rule, Source::default(), pages, trace);
+        let world = World::new(seed, faults, habits.send_by, about.rule, Source::default(), pages, trace);
         {
             let mut monitor = world.monitor();
             monitor.crash_limit = setup.settings.crash_limit;
@@ -240,12 +241,7 @@ impl Story {
         self.world.tell(|| format!("the store is {}", if restored { "put back" } else { "lost" }));
         tokio::time::sleep(quiet).await;
         self.world.set_store(backup.unwrap_or_default());
-        {
-            let restored_at = self.world.now();
-            let mut monitor = self.world.monitor();
-            monitor.stores += 1;
-            monitor.restored_at = restored_at;
-        }
+        monitor::put_back(&self.world);
         self.world.faulty.store(false, Ordering::Relaxed);
         if restored {
             let (_, cx) = self.fleet.client();

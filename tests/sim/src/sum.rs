@@ -1,6 +1,6 @@
 //! Many stories, and what they come to.
 
-use crate::{Told, tell};
+use crate::{About, Told, tell};
 use jobpipe_engine::failpoint::Point;
 use jobpipe_engine::sabotage::Rule;
 use std::collections::BTreeMap;
@@ -24,10 +24,9 @@ pub struct Sum {
 }
 
 impl Sum {
-    /// Tells the stories `first..first + seeds` on all cores, without `rule` if one is given; with `once`, until one of
-    /// them violates something.
+    /// Tells the stories `first..first + seeds` on all cores; with `once`, until one of them violates something.
     #[must_use]
-    pub fn of(first: u64, seeds: u64, rule: Option<Rule>, once: bool) -> Self {
+    pub fn of(first: u64, seeds: u64, about: About, once: bool) -> Self {
         let next = AtomicU64::new(first);
         let sum = Mutex::new(Self::default());
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -42,7 +41,7 @@ impl Sum {
                         if seed >= first + seeds || enough {
                             return;
                         }
-                        let told = tell(seed, rule, false);
+                        let told = tell(seed, about, false);
                         sum.lock().unwrap_or_else(PoisonError::into_inner).add(told);
                     }
                 });

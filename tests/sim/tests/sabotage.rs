@@ -3,7 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it prints what it counted")]
 
 use jobpipe_engine::sabotage::Rule;
-use jobpipe_sim::Sum;
+use jobpipe_sim::{About, Sum};
 use std::process::ExitCode;
 
 /// Seeds that are tried before a missing rule counts as unnoticed.
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
             println!("SABOTAGE {:<20} not tried: {why}", rule.name());
             continue;
         }
-        let sum = Sum::of(0, SEEDS, Some(*rule), true);
+        let sum = Sum::of(0, SEEDS, About { rule: Some(*rule), slant: None }, true);
         println!("{}", sum.sabotage(*rule));
         missed += usize::from(sum.violations.is_empty());
     }

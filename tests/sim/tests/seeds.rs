@@ -3,7 +3,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it prints what it counted")]
 
-use jobpipe_sim::{Sum, tell};
+use jobpipe_sim::{About, Sum, tell};
 use std::process::ExitCode;
 
 /// Seeds told.
@@ -13,7 +13,7 @@ const SEEDS: u64 = 2_000;
 const ONCE: &[u64] = &[3319, 3600];
 
 fn main() -> ExitCode {
-    let sum = Sum::of(0, SEEDS, None, false);
+    let sum = Sum::of(0, SEEDS, About::default(), false);
     print!("{}", sum.report());
     let mut wrong: Vec<String> = Vec::new();
     if !sum.violations.is_empty() {
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         wrong.push(format!("the fault \"{name}\" happened only {count} times"));
     }
     for seed in ONCE {
-        if let Some(what) = tell(*seed, None, false).violation {
+        if let Some(what) = tell(*seed, About::default(), false).violation {
             wrong.push(format!("seed {seed}: {what}"));
         }
     }
@@ -45,6 +45,6 @@ fn main() -> ExitCode {
 
 /// What a seed violates can only be found if it tells the same story again.
 fn same_story_twice(seed: u64) -> bool {
-    let (first, second) = (tell(seed, None, true), tell(seed, None, true));
+    let (first, second) = (tell(seed, About::default(), true), tell(seed, About::default(), true));
     first.steps > 0 && first.trace == second.trace
 }

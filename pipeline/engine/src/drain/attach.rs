@@ -28,9 +28,13 @@ pub(crate) fn orphan_key(marker: &str) -> String {
     format!("{ORPHAN}{marker}")
 }
 
+fn is_of_orphan(id: &RowId) -> bool {
+    id.key.starts_with(ORPHAN)
+}
+
 /// True for an orphan's row that still has its post, or may.
 pub(super) fn is_orphan(row: &Row) -> bool {
-    row.id.key.starts_with(ORPHAN) && (row.post.is_some() || row.state != RowState::Idle)
+    is_of_orphan(&row.id) && (row.post.is_some() || row.state != RowState::Idle)
 }
 
 /// The rows of orphans that carry the markers of these rows. A row that exists and has no post may have one too: one who
@@ -176,10 +180,16 @@ async fn adopt(
 ) -> Result<Option<Round>> {
     let mut posts: BTreeMap<RowId, Vec<FoundPost>> = BTreeMap::new();
     for export in exports {
-        for id in known_ids(cx, lease, export, before).await? {
-            if let Some(own) = found.remove(&export.sink.marker(&id)) {
-                posts.insert(id, own.into_values().collect());
+        let headed = headed(cx, lease, export).await?;
+        let rows =
+            before.keys().filter(|id| id.import == export.import && id.export == export.name && !is_of_orphan(id));
+        for id in headed.iter().chain(rows).cloned().collect::<BTreeSet<RowId>>() {
+            let Some(own) = found.remove(&export.sink.marker(&id)) else { continue };
+            // a row without a head is of one who slept through the loss of the store
+            if !headed.contains(&id) && cx.keeps(Rule::AdoptStub) {
+                stub(cx, export, &id.key).await?;
             }
+            posts.insert(id, own.into_values().collect());
         }
         let prefix = export.sink.marker_prefix(&export.import, &export.name, &lease.target);
         let orphans: Vec<String> = found.keys().filter(|marker| marker.starts_with(&prefix)).cloned().collect();
@@ -216,25 +226,19 @@ async fn adopt(
     attached(cx, lease, exports).await
 }
 
-/// Ids whose markers can be told: of every head, and of every row.
-async fn known_ids(cx: &Cx, lease: &Lease, export: &Export, before: &BTreeMap<RowId, Row>) -> Result<Vec<RowId>> {
-    let mut ids: BTreeSet<RowId> = before
-        .keys()
-        .filter(|id| id.import == export.import && id.export == export.name && !id.key.starts_with(ORPHAN))
-        .cloned()
-        .collect();
+/// The rows that the heads have or may have: their markers can be told.
+async fn headed(cx: &Cx, lease: &Lease, export: &Export) -> Result<BTreeSet<RowId>> {
+    let mut ids = BTreeSet::new();
     let mut above = (0, String::new());
     loop {
         let heads = cx.store.heads_walk(&export.ledger, above, u64::MAX >> 1, cx.settings.page).await?;
-        let Some(last) = heads.last() else { return Ok(ids.into_iter().collect()) };
+        let Some(last) = heads.last() else { return Ok(ids) };
         above = (last.stamps.changed_gen, last.key.clone());
-        ids.extend(
-            heads.iter().filter(|head| !head.key.starts_with(ORPHAN)).map(|head| export.row(&lease.target, &head.key)),
-        );
+        ids.extend(heads.iter().map(|head| export.row(&lease.target, &head.key)).filter(|id| !is_of_orphan(id)));
     }
 }
 
-/// A head for a post whose key is unknown, before its row: so that what no run wants becomes gone.
+/// A head for a post whose record no head knows, before its row: so that what no run wants becomes gone.
 async fn stub(cx: &Cx, export: &Export, key: &str) -> Result<()> {
     let stamps = Stamps {
         version: cx.ids.nonce(),

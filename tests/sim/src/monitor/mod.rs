@@ -7,7 +7,7 @@ mod pages;
 mod tasks;
 
 pub(crate) use pages::{head_written, page_called, post_deleted, row_written};
-pub(crate) use tasks::{batches_put, committed, dead_written, file_written, name, tasks_inserted};
+pub(crate) use tasks::{batches_put, committed, dead_written, file_written, name, put_back, tasks_inserted};
 
 use crate::world::World;
 use jobpipe_core::{DocKind, DocStore, Millis, Op, RowId};
@@ -54,6 +54,8 @@ pub(crate) struct Monitor {
     pub stores: u64,
     /// When that was, in true time.
     pub restored_at: Millis,
+    /// Claims, as (task, fence), that came with a store that was put back: their owners may have let go of them since.
+    inherited: BTreeSet<(String, u64)>,
     /// Which crawls a ledger's records come from: `a`, `b`.
     pub ledgers: BTreeMap<String, [bool; 2]>,
     /// Crashes after which an input may be set aside.

@@ -4,8 +4,8 @@ use super::{Line, doc, now};
 use crate::process::Gate;
 use crate::world::World;
 use jobpipe_core::{
-    Commit, DeadLetter, DocKind, ErrorClass, HeadStore, Millis, NewTask, RunFacts, Task, TaskInput, TaskState,
-    TaskStore,
+    Commit, DeadLetter, DocKind, DocStore, ErrorClass, HeadStore, Millis, NewTask, RunFacts, Task, TaskInput,
+    TaskState, TaskStore,
 };
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,13 +69,14 @@ pub(crate) fn committed(world: &World, who: &str, before: &Task, commit: &Commit
         world.violated(|| format!("I4: {who} committed {name} in state {:?}, fence {}", before.state, before.fence));
     }
     let mut monitor = world.monitor();
-    let crashes = monitor.crashes.entry(before.task.id.clone()).or_default();
     let lapsed = commit.renewal.is_some();
+    let inherited = monitor.inherited.contains(&(before.task.id.clone(), before.fence));
+    let crashes = monitor.crashes.entry(before.task.id.clone()).or_default();
     if who == before.owner && !lapsed {
         *crashes = 0;
         return;
     }
-    if who != before.owner && !world.seems_gone(&before.owner) {
+    if who != before.owner && !inherited && !world.seems_gone(&before.owner) {
         world.violated(|| format!("{who} takes {name} from {}, who lives and renews it", before.owner));
     }
     *crashes += 1;
@@ -87,6 +88,19 @@ pub(crate) fn committed(world: &World, who: &str, before: &Task, commit: &Commit
     if commit.state == TaskState::Dead && crashes < limit {
         world.violated(|| format!("I1: {name} is set aside after {crashes} crashes in a row, the limit is {limit}"));
     }
+}
+
+/// Another store took the place of the one before.
+pub(crate) fn put_back(world: &World) {
+    let restored_at = world.now();
+    let runs = now(world.store().docs(DocKind::Run, "", "", usize::MAX)).and_then(Result::ok).unwrap_or_default();
+    let tasks = runs.into_iter().flat_map(|(run, _)| tasks(world, &run, None));
+    let running = tasks.filter(|task| task.state == TaskState::Running);
+    let inherited = running.map(|task| (task.task.id, task.fence)).collect();
+    let mut monitor = world.monitor();
+    monitor.stores += 1;
+    monitor.restored_at = restored_at;
+    monitor.inherited = inherited;
 }
 
 /// The output of two attempts never mixes.
