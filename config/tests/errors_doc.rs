@@ -23,7 +23,7 @@ fn the_documented_table_is_up_to_date() {
 }
 
 /// Codes that no file of `fixtures/yaml/bad` or `bad-settings` can have, and why.
-const ELSEWHERE: [(&str, &str); 10] = [
+const ELSEWHERE: [(&str, &str); 11] = [
     ("JP052", "told of a record while it is computed: expr/tests/language.rs"),
     ("JP053", "told of a record while it is computed: expr/tests/hostile.rs"),
     ("JP054", "told of a record while it is computed: expr/tests/hostile.rs"),
@@ -34,6 +34,7 @@ const ELSEWHERE: [(&str, &str); 10] = [
     ("JP062", "about a variable of the environment, not a file: src/settings/tests.rs"),
     ("JP063", "told when a run opens its pages, by name, not by `check`: src/settings/tests.rs"),
     ("JP065", "about `--env`, not a file: src/settings/tests.rs"),
+    ("JP067", "told when the URLs are read, which `check` does not: src/settings/tests.rs"),
 ];
 
 #[test]

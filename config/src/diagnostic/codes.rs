@@ -62,6 +62,7 @@ codes! {
     NO_TARGETS = "JP064", "no targets", "The list of targets is empty: an export to nowhere is surely a mistake.";
     UNKNOWN_ENVIRONMENT = "JP065", "no such environment", "There is no `config/environments/NAME.yml` beside `jobpipe.yml`.";
     PLAIN_SECRET = "JP066", "a secret written out", "A token or password stands in the file itself, and so in every copy of it. Put it into the environment (`$NAME`) or into a file (`${file:PATH}`). An error in imports, whose text is kept in the store; a warning in settings.";
+    BROKER_ALONE = "JP067", "a broker without a shared store", "`broker` names a server while `store` is embedded in one machine. Several machines share work only when they share the state: set `store` to a server too, or leave `broker` out.";
 }
 
 /// The codes of values (`jobpipe_expr`): in a file `JP040` to `JP051`, on a record `JP052` to `JP057`, of a setting the last two.

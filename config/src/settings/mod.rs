@@ -10,6 +10,7 @@ mod private;
 mod project;
 mod read;
 mod secret;
+mod servers;
 #[cfg(test)]
 mod tests;
 
@@ -18,8 +19,9 @@ pub use jobpipe_expr::Lookup;
 pub use overrides::{OVERRIDES, Override, OverrideError};
 pub use pages::{Page, PagesError};
 pub use private::PrivateRange;
-pub use project::{FileReport, Loaded, Project, load_project};
+pub use project::{FileReport, Loaded, Project, load_project, load_settings};
 pub use secret::SecretRef;
+pub use servers::{Engine, Role, Servers, ServersError};
 
 use crate::grammar::{Period, Size, Speed};
 use crate::spec::{Ordered, RetrySpec};
@@ -39,9 +41,9 @@ pub struct Settings {
     pub facebook: FacebookSettings,
     /// Facebook pages by the name that exports use.
     pub pages: Ordered<PageSettings>,
-    /// What carries hints between processes: `embedded`.
+    /// What carries hints between processes: `embedded`, or RabbitMQ by the URLs of its nodes: `$AMQP_URL`. It needs a `store` on a server.
     pub broker: Engine,
-    /// What keeps the state: `embedded`, one file in `.jobpipe/`.
+    /// What keeps the state: `embedded`, one file in `.jobpipe/`; or a server of MongoDB's protocol by its URL: `$MONGODB_URL`.
     pub store: Engine,
     /// How much one process may use.
     pub limits: Limits,
@@ -95,14 +97,6 @@ pub struct PageSettings {
     /// Values of your own beside them, seen as `$page.NAME`: `lang`, `tz`, `state`.
     #[schemars(skip)]
     pub vars: Ordered<String>,
-}
-
-/// A broker or store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Engine {
-    /// One SQLite file in the project's folder.
-    Embedded,
 }
 
 /// How much one process may use.

@@ -1,6 +1,7 @@
 //! Settings from the environment and from flags: one key, one text.
 
-use super::{Engine, SecretRef, Settings};
+use super::servers::EngineError;
+use super::{Engine, Role, SecretRef, Settings};
 use crate::diagnostic::codes;
 use crate::grammar::GrammarError;
 use jobpipe_expr::Lookup;
@@ -65,8 +66,8 @@ impl Settings {
             if value.expose_secret().trim().is_empty() {
                 continue;
             }
-            let set = if *key == "facebook.app_secret" {
-                // The value stays where it is: only its name is kept.
+            let set = if matches!(*key, "facebook.app_secret" | "store" | "broker") {
+                // The value stays where it is, for it may be or hold a secret: only its name is kept.
                 self.set(key, &format!("${variable}"))
             } else {
                 self.set(key, value.expose_secret())
@@ -95,8 +96,8 @@ impl Settings {
             "facebook.read_lag" => self.facebook.read_lag = text.parse().map_err(wrong)?,
             "facebook.send_by" => self.facebook.send_by = text.parse().map_err(wrong)?,
             "facebook.timeout" => self.facebook.timeout = text.parse().map_err(wrong)?,
-            "broker" => self.broker = engine(text).map_err(wrong)?,
-            "store" => self.store = engine(text).map_err(wrong)?,
+            "broker" => self.broker = engine(text, Role::Broker).map_err(wrong)?,
+            "store" => self.store = engine(text, Role::Store).map_err(wrong)?,
             "limits.workers" => self.limits.workers = Some(workers(text).map_err(wrong)?),
             "limits.body" => self.limits.body = text.parse().map_err(wrong)?,
             "limits.file" => self.limits.file = text.parse().map_err(wrong)?,
@@ -118,12 +119,12 @@ fn list<T: FromStr<Err = GrammarError>>(text: &str) -> Result<Vec<T>, GrammarErr
     text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::parse).collect()
 }
 
-/// `embedded`; what else the language knows comes in later versions.
-pub(super) fn engine(text: &str) -> Result<Engine, GrammarError> {
-    match text {
-        "embedded" => Ok(Engine::Embedded),
-        _ => Err(GrammarError::new("`embedded`, the only one in this version")),
-    }
+/// `embedded`, or the URL of a server, which may be named.
+fn engine(text: &str, role: Role) -> Result<Engine, GrammarError> {
+    Engine::parse(text, role).map_err(|error| match error {
+        EngineError::Reference(error) => GrammarError::new(error.message),
+        EngineError::NoUrl => GrammarError::new(role.expected()),
+    })
 }
 
 /// A number of tasks, at least one.

@@ -81,29 +81,39 @@ impl Loaded {
 #[must_use]
 pub fn load_project(import: &Path, environment: Option<&str>, lookup: &dyn Lookup) -> Loaded {
     let absolute = std::fs::canonicalize(import).unwrap_or_else(|_| import.to_path_buf());
-    let found = absolute.ancestors().skip(1).map(|folder| folder.join(SETTINGS)).find(|file| file.is_file());
-    let root = found.as_deref().unwrap_or(&absolute).parent().unwrap_or(Path::new("")).to_path_buf();
+    let found = absolute.ancestors().skip(1).find(|folder| folder.join(SETTINGS).is_file());
+    let root = found.or_else(|| absolute.parent()).unwrap_or(Path::new("")).to_path_buf();
+    let mut loaded = load_settings(&root, environment, lookup);
+    let (report, plan) = import_file(&absolute, import);
+    loaded.reports.push(report);
+    loaded.project.import = absolute;
+    Loaded { plan, ..loaded }
+}
+
+/// Reads the settings of the project in the folder `root` alone: what is given has no plan, and the folder for an import.
+#[must_use]
+pub fn load_settings(root: &Path, environment: Option<&str>, lookup: &dyn Lookup) -> Loaded {
+    let found = Some(root.join(SETTINGS)).filter(|file| file.is_file());
     let mut reports = Vec::new();
     let mut settings = Settings::default();
     if let Some(file) = &found {
         reports.push(layer(file, &mut settings, Layer::Project, lookup));
     }
-    let named = environment.map(ToOwned::to_owned).or_else(|| {
+    let named = environment.filter(|name| !name.is_empty()).map(ToOwned::to_owned).or_else(|| {
         let name = lookup.variable("JOBPIPE_ENV")?;
         Some(name.expose_secret().trim().to_owned()).filter(|name| !name.is_empty())
     });
     let name = named.clone().unwrap_or_else(|| DEFAULT_ENVIRONMENT.to_owned());
-    let file = environment_file(&root, &name);
+    let file = environment_file(root, &name);
     match &file {
         Some(file) => reports.push(layer(file, &mut settings, Layer::Environment, lookup)),
-        None if named.is_some() && name != DEFAULT_ENVIRONMENT => reports.push(unknown_environment(&root, &name)),
+        None if named.is_some() && name != DEFAULT_ENVIRONMENT => reports.push(unknown_environment(root, &name)),
         None => {}
     }
     let override_error = settings.apply_environment(lookup).err();
-    let (report, plan) = import_file(&absolute, import);
-    reports.push(report);
-    let project = Project { root, import: absolute, settings: found, environment: name, environment_file: file };
-    Loaded { project, plan, settings, reports, override_error }
+    let root = root.to_path_buf();
+    let project = Project { import: root.clone(), root, settings: found, environment: name, environment_file: file };
+    Loaded { project, plan: None, settings, reports, override_error }
 }
 
 fn import_file(absolute: &Path, shown: &Path) -> (FileReport, Option<Plan>) {

@@ -1,6 +1,7 @@
 //! A settings file: read straight into [`Settings`], over what the layers before it said.
 
-use super::{HostRules, PageSettings, PrivateRange, SecretRef, Settings, overrides};
+use super::servers::EngineError;
+use super::{Engine, HostRules, PageSettings, PrivateRange, Role, SecretRef, Settings, overrides};
 use crate::compile::{page_id, retry};
 use crate::diagnostic::{Problem, Severity, codes};
 use crate::grammar::{GrammarError, Period, Size, Speed};
@@ -40,17 +41,9 @@ pub(super) fn read(cx: &mut Cx<'_>, settings: &mut Settings, layer: Layer, looku
     if let Some(at) = keys.take("pages") {
         reading.pages(at, settings);
     }
-    for (key, slot) in [("broker", &mut settings.broker), ("store", &mut settings.store)] {
-        if let Some(at) = keys.take(key)
-            && let Some(text) = reading.text(&at, "`embedded`")
-        {
-            match overrides::engine(&text) {
-                Ok(engine) => *slot = engine,
-                Err(_) if text.contains("://") => reading.cx.later(&at, at.node.span.clone(), key),
-                Err(GrammarError { expected }) => {
-                    reading.cx.bad_word::<()>(&at, &text, &expected);
-                }
-            }
+    for (role, slot) in [(Role::Broker, &mut settings.broker), (Role::Store, &mut settings.store)] {
+        if let Some(at) = keys.take(role.key()) {
+            put(slot, reading.servers(&at, role));
         }
     }
     if let Some(at) = keys.take("limits") {
@@ -132,6 +125,44 @@ impl Reading<'_, '_> {
                 Some(secret)
             }
             Err(error) => {
+                self.cx.expr_error(at, error, 0);
+                None
+            }
+        }
+    }
+
+    /// Where the store or the broker is: one text, or a list of them for the members of one cluster.
+    fn servers(&mut self, at: &At<'_>, role: Role) -> Option<Engine> {
+        let items = at.items().filter(|items| role == Role::Broker && !items.is_empty());
+        let items = items.unwrap_or_else(|| vec![at.clone()]);
+        let alone = items.len() == 1;
+        let mut urls = Vec::new();
+        for item in &items {
+            match self.server(item, role)? {
+                Engine::Servers(more) => urls.extend(more),
+                Engine::Embedded if alone => return Some(Engine::Embedded),
+                Engine::Embedded => return self.cx.bad_word(item, "embedded", "a URL, as the others of the list"),
+            }
+        }
+        Some(Engine::Servers(urls))
+    }
+
+    fn server(&mut self, at: &At<'_>, role: Role) -> Option<Engine> {
+        let text = self.cx.text(at, role.expected())?;
+        match Engine::parse(text, role) {
+            Ok(engine) => {
+                if engine.holds_password() {
+                    self.cx.plain_secret(at, Severity::Warning);
+                }
+                Some(engine)
+            }
+            // a line with a password in it is not shown
+            Err(EngineError::NoUrl) if text.contains('@') => {
+                self.cx.plain_secret(at, Severity::Error);
+                None
+            }
+            Err(EngineError::NoUrl) => self.cx.bad_word(at, text, role.expected()),
+            Err(EngineError::Reference(error)) => {
                 self.cx.expr_error(at, error, 0);
                 None
             }

@@ -31,6 +31,19 @@ impl SecretRef {
         self.setting.is_plain()
     }
 
+    /// The text as it was written, which may be the secret: not for printing.
+    pub(super) fn source(&self) -> &str {
+        self.setting.source()
+    }
+
+    /// The references alone: what stands around them, in a URL, may be a password.
+    pub(super) fn references(&self) -> String {
+        let variables = self.setting.variables().map(|(name, _)| format!("${name}"));
+        let files = self.source().split("${file:").skip(1).filter_map(|rest| rest.split_once('}'));
+        let all: Vec<String> = variables.chain(files.map(|(path, _)| format!("${{file:{path}}}"))).collect();
+        if all.is_empty() { "***".to_owned() } else { all.join(" ") }
+    }
+
     /// The reference, without what could be the secret.
     #[must_use]
     pub fn shown(&self) -> Cow<'_, str> {

@@ -126,7 +126,7 @@ fn what_is_missing_is_told() {
 fn mistakes_in_settings_are_told_at_their_place() {
     let folder = project();
     let text = "defaults: { rat: 2/s }\nhosts: { https://x.test: { rate: fast } }\nfacebook: { settle: soon, graph_url: $NOT_SET }\n\
-                pages:\n  a: { id: x1 }\nallow_private: 127.0.0.1\nstore: mongodb://x\n";
+                pages:\n  a: { id: x1 }\nallow_private: 127.0.0.1\nstore: postgres://x\n";
     put(folder.path(), "jobpipe.yml", text);
     let loaded = load_project(&folder.path().join("imports/fr/acme.yml"), None, &Table::default());
     let places: Vec<String> = loaded.reports[0].diagnostics.iter().map(crate::diagnostic::Diagnostic::place).collect();
@@ -141,7 +141,7 @@ fn mistakes_in_settings_are_told_at_their_place() {
             "JP023:5:3",
             "JP024:5:12",
             "JP061:6:1",
-            "JP021:7:8"
+            "JP024:7:8"
         ]
     );
     assert!(loaded.settings.allow_private.is_empty(), "an import's neighbour may not open private networks");
@@ -256,4 +256,84 @@ fn every_override_can_be_set() {
         assert!(good.iter().any(|text| Settings::default().set(key, text).is_ok()), "{key}");
     }
     assert!(Settings::default().set("facebook.settel", "1s").is_err());
+}
+
+/// What `settings` of a project, an environment and variables say of servers.
+fn servers(
+    project: &str,
+    variables: &[(&'static str, &'static str)],
+) -> (Loaded, Result<Option<Servers>, ServersError>) {
+    let folder = tempfile::tempdir().unwrap();
+    put(folder.path(), "jobpipe.yml", project);
+    let table = Table::of(variables);
+    let loaded = load_settings(folder.path(), None, &table);
+    let servers = loaded.settings.servers(&table);
+    (loaded, servers)
+}
+
+#[test]
+fn servers_are_named_and_read_late() {
+    let text = "store: $MONGODB_URL\nbroker: [\"${file:mq-url}\", \"amqps://two.test/${VHOST:-jobs}\"]\n";
+    let (loaded, found) = servers(
+        text,
+        &[("MONGODB_URL", "mongodb://u:canary@db1.test,db2.test/x"), ("mq-url", "amqps://u:canary@one.test/jobs")],
+    );
+    assert!(!loaded.has_errors() && told(&loaded).is_empty(), "{}", told(&loaded));
+    let found = found.unwrap().unwrap();
+    assert_eq!(found.store.expose_secret(), "mongodb://u:canary@db1.test,db2.test/x");
+    let brokers: Vec<&str> = found.brokers.iter().map(ExposeSecret::expose_secret).collect();
+    assert_eq!(brokers, ["amqps://u:canary@one.test/jobs", "amqps://two.test/jobs"]);
+    let shown = format!("{:?} {} {found:?}", loaded.settings, serde_json::to_string(&loaded.settings).unwrap());
+    assert!(shown.contains("$MONGODB_URL") && shown.contains("${file:mq-url}"), "{shown}");
+    assert!(!shown.contains("canary") && !shown.contains("two.test"), "{shown}");
+
+    let (_, none) = servers("defaults: { rate: 1/s }\n", &[]);
+    assert!(none.unwrap().is_none());
+    let (_, late) = servers("store: \"${MONGODB_URL:-embedded}\"\n", &[]);
+    assert!(late.unwrap().is_none(), "a name may stand for `embedded`");
+    let (_, alone) = servers("store: mongodb://127.0.0.1:27017\n", &[]);
+    assert!(alone.unwrap().unwrap().brokers.is_empty(), "one worker needs no broker");
+}
+
+#[test]
+fn variables_name_servers_and_several_brokers() {
+    let variables = [
+        ("JOBPIPE_STORE", "mongodb://u:canary@db.test/x?tls=true"),
+        ("JOBPIPE_BROKER", "amqp://u:can,ary@one.test/v, amqp://two.test/v"),
+    ];
+    let (loaded, found) = servers("store: embedded\n", &variables);
+    let found = found.unwrap().unwrap();
+    assert_eq!(found.store.expose_secret(), variables[0].1);
+    let brokers: Vec<&str> = found.brokers.iter().map(ExposeSecret::expose_secret).collect();
+    assert_eq!(brokers, ["amqp://u:can,ary@one.test/v", "amqp://two.test/v"]);
+    assert!(!format!("{:?}", loaded.settings).contains("canary"));
+    let (_, none) = servers("store: mongodb://db.test\n", &[("JOBPIPE_STORE", "embedded")]);
+    assert!(none.unwrap().is_none());
+}
+
+#[test]
+fn servers_that_cannot_be_are_refused_without_showing_them() {
+    let refused = |project: &str, variables: &[(&'static str, &'static str)]| {
+        let (loaded, found) = servers(project, variables);
+        let error = found.unwrap_err();
+        assert!(!error.to_string().contains("canary") && !told(&loaded).contains("canary"), "{error}");
+        error.code()
+    };
+    assert_eq!(refused("broker: amqp://mq.test\n", &[]), "JP067");
+    assert_eq!(refused("store: $MONGODB_URL\n", &[]), "JP058");
+    assert_eq!(refused("store: \"${file:absent}\"\n", &[]), "JP059");
+    assert_eq!(refused("store: $MONGODB_URL\n", &[("MONGODB_URL", "postgres://u:canary@db")]), "JP024");
+    assert_eq!(refused("defaults: { rate: 1/s }\n", &[("JOBPIPE_BROKER", "canary")]), "JP024");
+    let codes = |project: &str| {
+        let (loaded, _) = servers(project, &[]);
+        assert!(!told(&loaded).contains("canary"), "{}", told(&loaded));
+        let diagnostics = loaded.reports.iter().flat_map(|report| &report.diagnostics);
+        let all: Vec<(&str, bool)> =
+            diagnostics.map(|one| (one.code, one.severity == crate::diagnostic::Severity::Error)).collect();
+        all
+    };
+    assert_eq!(codes("store: mongodb://u:canary@db.test/x\n"), [("JP066", false)]);
+    assert_eq!(codes("store: mysql://u:canary@db.test/x\n"), [("JP066", true)]);
+    assert_eq!(codes("store: [mongodb://a, mongodb://b]\n"), [("JP022", true)]);
+    assert_eq!(codes("broker: [amqp://a, embedded]\nstore: mongodb://x\n"), [("JP024", true)]);
 }
