@@ -20,8 +20,9 @@ pub(crate) async fn admit(
     watcher: &mut Watcher,
 ) -> Outcome<Option<String>> {
     let cx = std::sync::Arc::clone(&engine.cx);
+    let mut note = |text: &str| watcher.note(text);
     let done = tokio::select! {
-        run = until_admitted(&cx, plan, wish, watcher) => run.map(Some),
+        run = until_admitted(&cx, plan, wish, &mut note) => run.map(Some),
         served = &mut engine.serving => match served {
             Ok(Ok(())) => Ok(None),
             Ok(Err(error)) => Err(error.into()),
@@ -35,18 +36,24 @@ pub(crate) async fn admit(
     done
 }
 
-async fn until_admitted(cx: &Cx, plan: &Plan, wish: &Wish, watcher: &mut Watcher) -> Outcome<String> {
+/// Admits a run of `plan` from any process, once an open run that it replaces is closed. `note` is told what comes of it.
+pub(crate) async fn until_admitted(
+    cx: &Cx,
+    plan: &Plan,
+    wish: &Wish,
+    note: &mut (dyn FnMut(&str) + Send),
+) -> Outcome<String> {
     let mut superseded = None;
     loop {
         match ask(cx, plan, wish).await.map_err(refused)? {
             Admitted::Started(run) => return Ok(run),
             Admitted::Resumed { run, pinned } => {
-                watcher.note(&going_on(cx, &run, pinned).await?);
+                note(&going_on(cx, &run, pinned).await?);
                 return Ok(run);
             }
             Admitted::Superseding(run) => {
                 if superseded.as_ref() != Some(&run) {
-                    watcher.note(&format!("cancelling {run}, which was started with another definition"));
+                    note(&format!("cancelling {run}, which was started with another definition"));
                     superseded = Some(run);
                 }
                 cx.clock.sleep(AGAIN).await;

@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::commands::{check, completions, dead, explain, init, run, runs, sandbox, schema, state};
+use crate::commands::{check, completions, dead, explain, init, run, runs, sandbox, schema, state, submit, worker};
 
 /// Durable imports: crawl a source, transform its records, keep targets in step.
 ///
@@ -25,6 +25,8 @@ pub(crate) struct Cli {
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Run(Box<run::Args>),
+    Submit(submit::Args),
+    Worker(worker::Args),
     Check(check::Args),
     Explain(explain::Args),
     Init(init::Args),

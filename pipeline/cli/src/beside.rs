@@ -2,11 +2,11 @@
 
 use crate::compose;
 use crate::exit::{Failure, Outcome};
-use crate::follow::{Eye, Left};
+use crate::follow::Left;
+use crate::onlooker::{ALIVE, Onlooker, TICK};
 use crate::place::Place;
 use crate::stop::StopFlag;
 use crate::watch::Watcher;
-use crate::watch::summary::End;
 use jobpipe_core::{Clock, DocKind, Plan, Stop};
 use jobpipe_embedded::EngineLock;
 use jobpipe_engine::admission::Wish;
@@ -15,10 +15,6 @@ use jobpipe_engine::{Cx, admin};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often the store is asked.
-const TICK: Duration = Duration::from_millis(200);
-/// How often it is tried whether the engine still lives, in ticks.
-const ALIVE: u32 = 5;
 /// How long an engine that has just started may take to make its store.
 const STARTING: Duration = Duration::from_secs(10);
 
@@ -80,13 +76,15 @@ pub(crate) async fn run(job: &Job<'_>, wish: &Wish, watcher: &mut Watcher) -> Ou
         }
     };
     watcher.note(&format!("following {run}"));
-    follow(job, cx, &run, watcher).await
+    let onlooker = Onlooker { cx, wait: job.wait, stop: job.stop, holder: job.holder };
+    let left = onlooker.follow(&run, watcher, async |_| Ok(is_engine_gone(job.place))).await?;
+    Ok(left.map_or(Beside::EngineGone, |left| Beside::Left(Box::new(left))))
 }
 
 async fn open(job: &Job<'_>) -> Outcome<Option<Arc<Cx>>> {
     let clock = jobpipe_core::SystemClock::default();
     loop {
-        match compose::reader(job.place) {
+        match compose::reader(job.place).await {
             Ok(cx) => return Ok(Some(cx)),
             Err(_) if is_engine_gone(job.place) => return Ok(None),
             Err(error) if clock.monotonic() > STARTING => return Err(error),
@@ -98,43 +96,6 @@ async fn open(job: &Job<'_>) -> Outcome<Option<Arc<Cx>>> {
 /// Whether nobody has the engine's role now.
 fn is_engine_gone(place: &Place) -> bool {
     EngineLock::acquire(&place.state).is_ok()
-}
-
-async fn follow(job: &Job<'_>, cx: Arc<Cx>, run: &str, watcher: &mut Watcher) -> Outcome<Beside> {
-    watcher.watch(run);
-    let mut eye = Eye::new(Arc::clone(&cx), run, job.wait);
-    let mut ticks: u32 = 0;
-    loop {
-        if let Some(end) = eye.look(watcher).await? {
-            return left(&cx, run, end, watcher).await;
-        }
-        if ticks.is_multiple_of(ALIVE) {
-            let summary = admin::summary(&cx, run).await?;
-            for (name, stage) in &summary.stages {
-                if let Some(shown) = watcher.progress.stage(name) {
-                    shown.counts = stage.counts;
-                }
-            }
-            if ticks > 0 && is_engine_gone(job.place) {
-                return Ok(Beside::EngineGone);
-            }
-        }
-        watcher.tick();
-        tokio::select! {
-            () = cx.clock.sleep(TICK) => {}
-            () = job.stop.signalled() => {
-                watcher.note(&format!("the run goes on in {}", job.holder));
-                return left(&cx, run, End::Interrupted, watcher).await;
-            }
-        }
-        ticks += 1;
-    }
-}
-
-async fn left(cx: &Cx, run: &str, end: End, watcher: &mut Watcher) -> Outcome<Beside> {
-    watcher.end();
-    let summary = admin::summary(cx, run).await?;
-    Ok(Beside::Left(Box::new(Left { end, summary, error: None })))
 }
 
 /// What became of the wish, read from the import and from the wishes that are left.

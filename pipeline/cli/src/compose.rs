@@ -1,20 +1,32 @@
-//! The composition root: which adapters stand behind the engine's ports on one machine.
+//! The composition root: which adapters stand behind the engine's ports, on one machine or on several.
 
-use crate::exit::Outcome;
+use crate::exit::{Failure, Outcome};
 use crate::isolate::ChildProcess;
 use crate::place::Place;
 use crate::poison;
 use crate::stop::StopFlag;
+use jobpipe_amqp::{AmqpBroker, AmqpSettings};
+use jobpipe_config::grammar::Period;
+use jobpipe_config::settings::Servers;
 use jobpipe_core::{
-    Clock, ErrorClass, FileExport, Ids, Plan, Sink, Stage, Stages, StateStore, SystemClock, SystemIds, TaskError,
+    Broker, Clock, ErrorClass, FileExport, Ids, Plan, Sink, Stage, Stages, StateStore, StoreError, SystemClock,
+    SystemIds, TaskError,
 };
 use jobpipe_embedded::{LocalBroker, SqliteStore};
 use jobpipe_engine::compute::{Pool, TIME};
 use jobpipe_engine::event::{Events, NoEvents};
 use jobpipe_engine::failpoint::{AbortAt, Failpoints, NoFailpoints};
 use jobpipe_engine::{Cx, EngineSettings, News};
+use jobpipe_mongo::{MongoSettings, MongoStore};
+use secrecy::ExposeSecret;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// How long a worker that says nothing keeps what it holds.
+const LEASE_TTL: Duration = Duration::from_secs(30);
+/// A lease is renewed three times in its time, over a network: shorter ones lapse by accident.
+const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 
 /// The machine's own time and chance.
 #[derive(Clone)]
@@ -39,55 +51,171 @@ pub(crate) struct Parts {
     pub(crate) workers: Option<u32>,
 }
 
-/// An engine on the state of `place`. The caller holds the engine's lock of that folder.
-pub(crate) fn engine(place: &Place, parts: Parts) -> Outcome<Arc<Cx>> {
-    let store = SqliteStore::open(&place.store())?;
+/// What one worker of several is.
+pub(crate) struct Hand {
+    /// Its name, in leases and in the broker's view of its connections.
+    pub(crate) name: String,
+    /// The queues that it works on; empty = the engine's own.
+    pub(crate) queues: Vec<String>,
+}
+
+/// How a store is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// To write. Of an embedded one the caller holds the engine's lock.
+    Write,
+    /// Beside an engine or without one; in an embedded one it can leave wishes, and write nothing else.
+    Read,
+}
+
+/// The broker of a process, and the connection behind it where there is one.
+pub(crate) struct Carrier {
+    pub(crate) broker: Arc<dyn Broker>,
+    /// To be looked at, and closed in order.
+    pub(crate) amqp: Option<Arc<AmqpBroker>>,
+}
+
+impl Carrier {
+    /// Hints in this process.
+    pub(crate) fn local() -> Self {
+        Self { broker: Arc::new(LocalBroker::new()), amqp: None }
+    }
+}
+
+/// The store of `place`.
+async fn store(place: &Place, access: Access) -> Outcome<Arc<dyn StateStore>> {
+    Ok(match (&place.servers, access) {
+        (Some(servers), _) => Arc::new(mongo(servers).await?),
+        (None, Access::Write) => Arc::new(SqliteStore::open(&place.store())?),
+        (None, Access::Read) => Arc::new(SqliteStore::open_reader(&place.store())?),
+    })
+}
+
+/// The store on a server. It gives up after some seconds; who would rather wait asks again.
+pub(crate) async fn mongo(servers: &Servers) -> Result<MongoStore, StoreError> {
+    jobpipe_mongo::connect(servers.store.expose_secret(), &MongoSettings::default()).await
+}
+
+/// The broker of `place`, which may connect later and again. `name` is what its operator sees.
+pub(crate) fn broker(place: &Place, name: &str) -> Outcome<Carrier> {
+    let Some(servers) = place.servers.as_ref().filter(|servers| !servers.brokers.is_empty()) else {
+        return Ok(Carrier::local());
+    };
+    let urls: Vec<String> = servers.brokers.iter().map(|url| url.expose_secret().to_owned()).collect();
+    let settings = AmqpSettings { prefix: prefix(place), name: format!("jobpipe {name}"), ..AmqpSettings::default() };
+    let amqp = AmqpBroker::open(&urls, settings).map_err(|error| Failure::usage(error.to_string()))?;
+    let amqp = Arc::new(amqp);
+    Ok(Carrier { broker: Arc::clone(&amqp) as Arc<dyn Broker>, amqp: Some(amqp) })
+}
+
+/// What the names of the broker's queues begin with: the name of the database, so that two states on one broker do not
+/// take each other's hints.
+fn prefix(place: &Place) -> String {
+    let shown = place.shown();
+    let database = shown.split("://").nth(1).and_then(|rest| rest.split_once('/')).map_or("", |(_, name)| name);
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '-' };
+    let prefix: String = database.chars().map(plain).take(40).collect();
+    if prefix.is_empty() { "jobpipe".to_owned() } else { prefix }
+}
+
+/// An engine on the state of `place`, the only one there is. The caller holds the engine's lock of that folder.
+pub(crate) async fn engine(place: &Place, parts: Parts) -> Outcome<Arc<Cx>> {
+    let store = store(place, Access::Write).await?;
+    at_work(place, store, Carrier::local().broker, parts, settings(&place.state), "process")
+}
+
+/// One of the engines that share a store.
+pub(crate) fn worker(
+    place: &Place,
+    store: MongoStore,
+    carrier: &Carrier,
+    parts: Parts,
+    hand: &Hand,
+) -> Outcome<Arc<Cx>> {
+    let ttl = Some(lease_ttl()?);
+    let mut settings = EngineSettings { lease_ttl: ttl, ..settings(&place.state) };
+    if !hand.queues.is_empty() {
+        settings.queues.clone_from(&hand.queues);
+    }
+    at_work(place, Arc::new(store), Arc::clone(&carrier.broker), parts, settings, &hand.name)
+}
+
+fn at_work(
+    place: &Place,
+    store: Arc<dyn StateStore>,
+    broker: Arc<dyn Broker>,
+    parts: Parts,
+    mut settings: EngineSettings,
+    name: &str,
+) -> Outcome<Arc<Cx>> {
+    std::fs::create_dir_all(&place.state)?;
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let time = poison::time()?.unwrap_or(TIME);
     let pool = Pool::new(threads, Some(Arc::new(ChildProcess::of_this_program(time)?))).with_time(time);
     let parts = Parts { stages: poison::obeyed(parts.stages)?, ..parts };
-    let mut settings = settings(&place.state);
     if let Some(workers) = parts.workers {
         settings.slots = usize::try_from(workers).unwrap_or(usize::MAX);
     }
-    Ok(assemble(Arc::new(store), parts, Arc::new(pool), failpoints()?, settings))
+    Ok(assemble((store, broker), parts, Arc::new(pool), failpoints()?, settings, name))
 }
 
-/// A view of the state of `place`, beside an engine or without one. It can leave wishes, and write nothing else.
-pub(crate) fn reader(place: &Place) -> Outcome<Arc<Cx>> {
-    let store = SqliteStore::open_reader(&place.store())?;
-    let pool = Arc::new(Pool::new(1, None));
-    Ok(assemble(Arc::new(store), without_stages(), pool, Arc::new(NoFailpoints), settings(&place.state)))
+/// A process that admits runs to a store that others work on, and computes nothing.
+pub(crate) async fn submitter(place: &Place, parts: Parts) -> Outcome<Arc<Cx>> {
+    let store = store(place, Access::Write).await?;
+    Ok(idle(store, parts, settings(&place.state)))
 }
 
-/// The state of `place` for a verb that changes documents and runs nothing. The caller holds the engine's lock.
-pub(crate) fn writer(place: &Place) -> Outcome<Arc<Cx>> {
-    writer_of(&place.store(), place)
+/// A view of the state of `place`, beside engines or without one.
+pub(crate) async fn reader(place: &Place) -> Outcome<Arc<Cx>> {
+    let store = store(place, Access::Read).await?;
+    Ok(idle(store, without_stages(), settings(&place.state)))
+}
+
+/// The state of `place` for a verb that changes documents and runs nothing. Of an embedded one the caller holds the
+/// engine's lock.
+pub(crate) async fn writer(place: &Place) -> Outcome<Arc<Cx>> {
+    let store = store(place, Access::Write).await?;
+    Ok(idle(store, without_stages(), settings(&place.state)))
 }
 
 /// The same of a store that does not lie where the engine looks for it.
 pub(crate) fn writer_of(store: &Path, place: &Place) -> Outcome<Arc<Cx>> {
     let store = SqliteStore::open(store)?;
-    let pool = Arc::new(Pool::new(1, None));
-    Ok(assemble(Arc::new(store), without_stages(), pool, Arc::new(NoFailpoints), settings(&place.state)))
+    Ok(idle(Arc::new(store), without_stages(), settings(&place.state)))
 }
 
 fn settings(state: &Path) -> EngineSettings {
     EngineSettings { spill: state.to_path_buf(), ..EngineSettings::default() }
 }
 
+/// `JOBPIPE_LEASE_TTL`, how long a worker that says nothing keeps what it holds.
+fn lease_ttl() -> Outcome<Duration> {
+    let text = std::env::var("JOBPIPE_LEASE_TTL").unwrap_or_default();
+    if text.is_empty() {
+        return Ok(LEASE_TTL);
+    }
+    let ttl = text.parse::<Period>().ok().map(|ttl| ttl.duration()).filter(|ttl| *ttl >= SHORTEST_LEASE);
+    ttl.ok_or_else(|| Failure::usage("JOBPIPE_LEASE_TTL cannot be read: expected a duration of 1s or more"))
+}
+
+fn idle(store: Arc<dyn StateStore>, parts: Parts, settings: EngineSettings) -> Arc<Cx> {
+    let pool = Arc::new(Pool::new(1, None));
+    assemble((store, Carrier::local().broker), parts, pool, Arc::new(NoFailpoints), settings, "process")
+}
+
 fn assemble(
-    store: Arc<dyn StateStore>,
+    (store, broker): (Arc<dyn StateStore>, Arc<dyn Broker>),
     parts: Parts,
     pool: Arc<Pool>,
     failpoints: Arc<dyn Failpoints>,
     settings: EngineSettings,
+    name: &str,
 ) -> Arc<Cx> {
     let Parts { machine, stages, events, stop, workers: _ } = parts;
-    let owner = format!("process-{}-{:x}", std::process::id(), machine.ids.nonce());
+    let owner = format!("{name}-{}-{:x}", std::process::id(), machine.ids.nonce());
     Arc::new(Cx {
         store,
-        broker: Arc::new(LocalBroker::new()),
+        broker,
         stages,
         compute: pool,
         clock: machine.clock,
@@ -101,6 +229,7 @@ fn assemble(
         news: News::default(),
         settling: jobpipe_engine::Settling::default(),
         known: Mutex::default(),
+        dispatch: jobpipe_engine::Dispatch::default(),
     })
 }
 

@@ -13,9 +13,10 @@ use crate::{admitted, terminal, watch};
 use async_trait::async_trait;
 use compare::{Compared, compare};
 use jobpipe_core::{
-    DocKind, FileExport, Plan, RecordReader, RunFacts, Sink, Stage, StageCx, Stages, TargetRef, TaskError, Written,
+    DocKind, FileExport, Plan, RecordReader, RunFacts, Sink, Stage, StageCx, Stages, StateStore, TargetRef, TaskError,
+    Written,
 };
-use jobpipe_embedded::{EngineLock, SqliteStore};
+use jobpipe_embedded::EngineLock;
 use jobpipe_engine::admin::RunSummary;
 use jobpipe_engine::admission::Wish;
 use jobpipe_engine::docs::{self, ImportDoc, Read};
@@ -34,7 +35,7 @@ pub(crate) async fn run(job: Job) -> Outcome {
     let folder = tempfile::tempdir().map_err(|error| {
         Failure::failed(format!("no folder for the dry run can be made in {}: {error}", std::env::temp_dir().display()))
     })?;
-    let place = Place { state: folder.path().to_path_buf() };
+    let place = Place::folder(folder.path().to_path_buf());
     let lock = EngineLock::acquire(&place.state)?;
     let (sender, events) = watch::channel();
     let parts = Parts {
@@ -44,8 +45,8 @@ pub(crate) async fn run(job: Job) -> Outcome {
         stop: Arc::clone(&job.stop),
         workers: job.loaded.settings.limits.workers,
     };
-    let cx = compose::engine(&place, parts)?;
-    let real = real_store(&job.place)?;
+    let cx = compose::engine(&place, parts).await?;
+    let real = real_store(&job.place).await?;
     seed(&cx, real.as_deref(), &job.plan.name).await?;
     let mut watcher = job.watcher();
     watcher.note("dry run: sources are read; no post, no file, no state is written, and nothing counts as gone");
@@ -77,15 +78,15 @@ pub(crate) async fn run(job: Job) -> Outcome {
 }
 
 /// The real store, if there is one.
-fn real_store(place: &Place) -> Outcome<Option<Arc<SqliteStore>>> {
-    if !place.store().is_file() {
+async fn real_store(place: &Place) -> Outcome<Option<Arc<dyn StateStore>>> {
+    if place.servers.is_none() && !place.store().is_file() {
         return Ok(None);
     }
-    Ok(Some(Arc::new(SqliteStore::open_reader(&place.store())?)))
+    Ok(Some(Arc::clone(&compose::reader(place).await?.store)))
 }
 
 /// The dry run asks for what is newer than the real one's cursor.
-async fn seed(cx: &jobpipe_engine::Cx, real: Option<&SqliteStore>, name: &str) -> Outcome<()> {
+async fn seed(cx: &jobpipe_engine::Cx, real: Option<&dyn StateStore>, name: &str) -> Outcome<()> {
     let Some(real) = real else { return Ok(()) };
     let import: Option<Read<ImportDoc>> = docs::read(real, DocKind::Import, name).await?;
     if let Some(import) = import {

@@ -60,7 +60,7 @@ impl Engine {
                     Ok(Some(end)) => break Some(end),
                     Ok(None) => watcher.tick(),
                     Err(failure) => {
-                        error = Some(failure);
+                        error = Some(failure.into());
                         break Some(End::Failed);
                     }
                 },
@@ -129,7 +129,7 @@ impl Eye {
     }
 
     /// Looks; gives the end when the run has one.
-    pub(crate) async fn look(&mut self, watcher: &mut Watcher) -> Outcome<Option<End>> {
+    pub(crate) async fn look(&mut self, watcher: &mut Watcher) -> Result<Option<End>> {
         let before = self.cx.clock.monotonic();
         if before < self.rests_until {
             return Ok(None);
@@ -149,7 +149,7 @@ impl Eye {
         Ok(end)
     }
 
-    async fn open(&mut self, run: &RunDoc, watcher: &mut Watcher) -> Outcome<()> {
+    async fn open(&mut self, run: &RunDoc, watcher: &mut Watcher) -> Result<()> {
         if self.crawls.is_none() {
             let layout = self.cx.layout(&run.open.definition).await?;
             let crawls = layout.working().filter(|stage| stage.kind == StageKind::Crawl);
@@ -164,7 +164,7 @@ impl Eye {
         Ok(())
     }
 
-    async fn closed(&self, watcher: &mut Watcher, since: Duration) -> Outcome<Option<End>> {
+    async fn closed(&self, watcher: &mut Watcher, since: Duration) -> Result<Option<End>> {
         let summary = admin::summary(&self.cx, &self.run).await?;
         for (name, target) in &summary.targets {
             if let Some(shown) = watcher.progress.targets.get_mut(name) {

@@ -3,7 +3,7 @@
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal;
 use jobpipe_config::diagnostic::{Style, render_all, to_json};
-use jobpipe_config::settings::{FileReport, Loaded, Lookup, Project, load_project};
+use jobpipe_config::settings::{FileReport, Loaded, Lookup, Project, load_project, load_settings};
 use jobpipe_core::Plan;
 use secrecy::SecretString;
 use std::path::{Path, PathBuf};
@@ -41,6 +41,22 @@ impl Lookup for Process {
 /// Loads an import that is to be run. Warnings are told, errors end the command with status 2.
 pub(crate) fn runnable(import: &Path, environment: Option<&str>) -> Outcome<(Loaded, Plan)> {
     let loaded = load_project(import, environment, &Process::default());
+    told(&loaded)?;
+    match loaded.plan.clone() {
+        Some(plan) => Ok((loaded, plan)),
+        None => Err(Failure::told(Exit::Usage)),
+    }
+}
+
+/// The settings of the project in a folder, for a process that works on imports it is not told of.
+pub(crate) fn settings(folder: &Path, environment: Option<&str>) -> Outcome<Loaded> {
+    let loaded = load_settings(folder, environment, &Process::default());
+    told(&loaded)?;
+    Ok(loaded)
+}
+
+/// Tells what is wrong with what was loaded; an error ends the command.
+pub(crate) fn told(loaded: &Loaded) -> Outcome<()> {
     for report in &loaded.reports {
         if !report.diagnostics.is_empty() {
             terminal::complain(&rendered(report));
@@ -49,13 +65,7 @@ pub(crate) fn runnable(import: &Path, environment: Option<&str>) -> Outcome<(Loa
     if let Some(error) = &loaded.override_error {
         return Err(Failure::usage(format!("{error} ({})", error.code())));
     }
-    if loaded.has_errors() {
-        return Err(Failure::told(Exit::Usage));
-    }
-    match loaded.plan.clone() {
-        Some(plan) => Ok((loaded, plan)),
-        None => Err(Failure::told(Exit::Usage)),
-    }
+    if loaded.has_errors() { Err(Failure::told(Exit::Usage)) } else { Ok(()) }
 }
 
 /// What is to be said about a file, for people.

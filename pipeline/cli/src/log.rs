@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 /// A log that has grown beyond this is set aside when the next process starts; one old log is kept.
 const LARGEST: u64 = 10 << 20;
 /// What is logged unless `JOBPIPE_LOG` says otherwise.
-const USUAL: &str = "info,hyper=warn,reqwest=warn,rustls=warn,html5ever=error,selectors=error";
+const USUAL: &str = "info,hyper=warn,reqwest=warn,rustls=warn,lapin=warn,mongodb=warn,html5ever=error,selectors=error";
 
 /// Where the log of a state folder lies.
 pub(crate) fn path(state: &Path) -> PathBuf {

@@ -1,6 +1,7 @@
 //! The `jobpipe` binary: adapters put together, one file a verb.
 
 mod admitted;
+mod again;
 mod args;
 mod beside;
 mod commands;
@@ -8,11 +9,13 @@ mod compose;
 mod dry_run;
 mod exit;
 mod explain;
+mod fleet;
 mod follow;
 mod isolate;
 mod load;
 mod log;
 mod loss;
+mod onlooker;
 mod place;
 mod poison;
 mod registry;
@@ -64,6 +67,8 @@ fn start(command: Command) -> Outcome {
 async fn serve(command: Command) -> Outcome {
     match command {
         Command::Run(args) => Box::pin(commands::run::run(*args)).await,
+        Command::Submit(args) => Box::pin(commands::submit::run(args)).await,
+        Command::Worker(args) => Box::pin(commands::worker::run(args)).await,
         Command::Runs(args) => commands::runs::run(args).await,
         Command::Dead(args) => commands::dead::run(args).await,
         Command::State(args) => commands::state::run(args).await,

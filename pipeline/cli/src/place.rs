@@ -1,7 +1,10 @@
 //! Where a project's state lies.
 
 use crate::exit::{Failure, Outcome};
-use jobpipe_config::settings::Project;
+use crate::load::{self, Process};
+use jobpipe_config::diagnostic::Severity;
+use jobpipe_config::settings::{Loaded, Role, Servers, load_settings};
+use secrecy::ExposeSecret;
 use std::path::{Path, PathBuf};
 
 /// The folder of a project's state.
@@ -11,15 +14,17 @@ const SANDBOX: &str = "sandbox";
 /// The file that marks a project.
 const SETTINGS: &str = "jobpipe.yml";
 
-/// Where one engine's state lies.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where one state lies.
+#[derive(Debug, Clone)]
 pub(crate) struct Place {
-    /// The state folder.
+    /// The state folder. Of a state on servers it holds what this machine needs beside it: the log, files in the making.
     pub(crate) state: PathBuf,
+    /// The servers that hold the state and carry its hints; `None` = all of it is in the folder.
+    pub(crate) servers: Option<Servers>,
 }
 
 impl Place {
-    /// The store.
+    /// The store in the folder.
     pub(crate) fn store(&self) -> PathBuf {
         self.state.join("jobpipe.db")
     }
@@ -29,16 +34,47 @@ impl Place {
         self.state.join("facebook.jsonl")
     }
 
+    /// A state that is all in one folder.
+    pub(crate) fn folder(state: PathBuf) -> Self {
+        Self { state, servers: None }
+    }
+
     /// The state of a loaded project.
-    pub(crate) fn of(project: &Project, sandbox: bool) -> Outcome<Self> {
+    pub(crate) fn of(loaded: &Loaded, sandbox: bool) -> Outcome<Self> {
+        let project = &loaded.project;
         if sandbox {
-            return Ok(Self { state: project.root.join(FOLDER).join(SANDBOX) });
+            return Ok(Self::folder(project.root.join(FOLDER).join(SANDBOX)));
         }
         if project.environment == SANDBOX {
             return Err(Failure::usage("no environment may be called `sandbox`: its state would be that of --sandbox"));
         }
-        Ok(Self { state: project.state() })
+        let servers = loaded.settings.servers(&Process::of(project));
+        let servers = servers.map_err(|error| Failure::usage(format!("{error} ({})", error.code())))?;
+        Ok(Self { state: project.state(), servers })
     }
+
+    /// Where the state is, for people: a file, or a server without user and password.
+    pub(crate) fn shown(&self) -> String {
+        match &self.servers {
+            Some(servers) => without_user(servers.store.expose_secret()),
+            None => self.store().display().to_string(),
+        }
+    }
+
+    /// Where hints go, for people.
+    pub(crate) fn shown_broker(&self) -> String {
+        let brokers = self.servers.iter().flat_map(|servers| &servers.brokers);
+        let shown: Vec<String> = brokers.map(|url| without_user(url.expose_secret())).collect();
+        if shown.is_empty() { "this process".to_owned() } else { shown.join(", ") }
+    }
+}
+
+/// A URL without what may be secret: user, password and options. Whatever stands before its last `@` is left out.
+fn without_user(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    let place = rest.split_once('?').map_or(rest, |(place, _)| place);
+    format!("{scheme}://{place}")
 }
 
 /// Which state to look at.
@@ -56,10 +92,10 @@ pub(crate) struct Where {
 }
 
 impl Where {
-    /// The state folder, which must be there.
+    /// The state, which must be there.
     pub(crate) fn find(&self) -> Outcome<Place> {
-        let place = Place::of(&self.project()?, self.sandbox)?;
-        if place.store().is_file() {
+        let place = self.place()?;
+        if place.servers.is_some() || place.store().is_file() {
             return Ok(place);
         }
         Err(Failure::usage(format!(
@@ -68,17 +104,38 @@ impl Where {
         )))
     }
 
-    /// The project's folders.
-    pub(crate) fn project(&self) -> Outcome<Project> {
-        let named = self.at.clone().unwrap_or_else(|| PathBuf::from("."));
-        let path = std::fs::canonicalize(&named)
-            .map_err(|error| Failure::usage(format!("{} cannot be read: {error}", named.display())))?;
-        let folder = if path.is_dir() { path.as_path() } else { path.parent().unwrap_or(&path) };
-        let root = root(folder);
-        let environment = self.env.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| "local".to_owned());
-        let settings = Some(root.join(SETTINGS)).filter(|file| file.is_file());
-        Ok(Project { import: path, settings, environment, environment_file: None, root })
+    /// The state, which need not be there.
+    pub(crate) fn place(&self) -> Outcome<Place> {
+        Place::of(&self.load()?, self.sandbox)
     }
+
+    /// The project's folders and settings, as far as they say where its state is: other mistakes in them are not told.
+    pub(crate) fn load(&self) -> Outcome<Loaded> {
+        let root = project_root(self.at.as_deref())?;
+        let environment =
+            if self.sandbox { Some("local") } else { self.env.as_deref().filter(|name| !name.is_empty()) };
+        let mut loaded = load_settings(&root, environment, &Process::default());
+        for report in &mut loaded.reports {
+            report.diagnostics.retain(|one| one.severity == Severity::Error && says_where(&one.key_path));
+        }
+        load::told(&loaded)?;
+        Ok(loaded)
+    }
+}
+
+/// Whether a mistake at this key leaves it open where the state is.
+fn says_where(key: &str) -> bool {
+    let within = |name: &str| key.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('['));
+    key.is_empty() || within(Role::Store.key()) || within(Role::Broker.key())
+}
+
+/// The folder of the project that a path lies in; of the current folder without one.
+pub(crate) fn project_root(at: Option<&Path>) -> Outcome<PathBuf> {
+    let named = at.unwrap_or(Path::new("."));
+    let path = std::fs::canonicalize(named)
+        .map_err(|error| Failure::usage(format!("{} cannot be read: {error}", named.display())))?;
+    let folder = if path.is_dir() { path.as_path() } else { path.parent().unwrap_or(&path) };
+    Ok(root(folder))
 }
 
 /// The project's folder: that of the nearest `jobpipe.yml`, else the nearest one with a state, else this one.
@@ -99,10 +156,8 @@ mod tests {
         std::fs::create_dir_all(&deep).unwrap();
         std::fs::create_dir_all(root.join(FOLDER)).unwrap();
         std::fs::write(deep.join("acme.yml"), "").unwrap();
-        let state = |at: &Path, sandbox: bool| {
-            let place = Where { at: Some(at.to_path_buf()), env: None, sandbox };
-            Place::of(&place.project().unwrap(), sandbox).unwrap().state
-        };
+        let state =
+            |at: &Path, sandbox: bool| Where { at: Some(at.to_path_buf()), env: None, sandbox }.place().unwrap().state;
         assert_eq!(state(&deep.join("acme.yml"), false), root.join(".jobpipe"));
         assert_eq!(state(&deep, true), root.join(".jobpipe/sandbox"));
         std::fs::write(deep.join(SETTINGS), "").unwrap();
@@ -112,9 +167,27 @@ mod tests {
     #[test]
     fn the_sandbox_is_no_environment() {
         let folder = tempfile::tempdir().unwrap();
+        for name in ["sandbox", "demo"] {
+            let path = folder.path().join(format!("config/environments/{name}.yml"));
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "defaults: { rate: 1/s }\n").unwrap();
+        }
         let place = Where { at: Some(folder.path().to_path_buf()), env: Some("sandbox".into()), sandbox: false };
-        assert!(Place::of(&place.project().unwrap(), false).is_err());
+        assert!(place.place().is_err());
         let place = Where { env: Some("demo".into()), ..place };
-        assert!(Place::of(&place.project().unwrap(), false).unwrap().state.ends_with(".jobpipe/demo"));
+        assert!(place.place().unwrap().state.ends_with(".jobpipe/demo"));
+        assert!(Where { env: Some("dmeo".into()), ..place }.place().is_err(), "no such environment");
+    }
+
+    #[test]
+    fn servers_are_shown_without_user_and_options() {
+        for (url, shown) in [
+            ("mongodb://jobs:hun@ter2@db1:27017,db2/acme?authSource=admin", "mongodb://db1:27017,db2/acme"),
+            ("mongodb://db/acme", "mongodb://db/acme"),
+            ("amqps://jobs:hunter2@mq:5671/acme", "amqps://mq:5671/acme"),
+            ("mongodb://jobs:hunter?2@db/acme", "mongodb://db/acme"),
+        ] {
+            assert_eq!(without_user(url), shown);
+        }
     }
 }

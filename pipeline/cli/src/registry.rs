@@ -2,7 +2,8 @@
 
 use crate::compose::Machine;
 use crate::exit::{Failure, Outcome};
-use jobpipe_config::settings::Settings;
+use crate::load::Process;
+use jobpipe_config::settings::{Loaded, Settings};
 use jobpipe_connectors::file::FileRoots;
 use jobpipe_connectors::http::{HttpClient, HttpSettings, LocalLimiter};
 use jobpipe_stages::crawl::CrawlTools;
@@ -23,6 +24,19 @@ pub(crate) struct Wiring {
     pub(crate) lookup: SharedLookup,
     /// Names that are never looked up, and where they are.
     pub(crate) hosts: BTreeMap<String, SocketAddr>,
+}
+
+impl Wiring {
+    /// That of a loaded project.
+    pub(crate) fn of(loaded: &Loaded) -> Self {
+        Self {
+            settings: loaded.settings.clone(),
+            root: loaded.project.root.clone(),
+            env: loaded.project.environment.clone(),
+            lookup: Arc::new(Process::of(&loaded.project)),
+            hosts: BTreeMap::new(),
+        }
+    }
 }
 
 /// The registry of a process. Its HTTP client is the only one, so that all imports share its limits.
@@ -50,7 +64,7 @@ pub(crate) fn for_computing() -> Outcome<Registry> {
         settings: Settings::default(),
         root: PathBuf::from("/"),
         env: String::new(),
-        lookup: Arc::new(crate::load::Process::default()),
+        lookup: Arc::new(Process::default()),
         hosts: BTreeMap::new(),
     };
     registry(wiring, &Machine::new())

@@ -35,16 +35,23 @@ pub(crate) fn end(job: &Job, watcher: &mut Watcher, left: Left) -> Outcome {
 
 fn places(job: &Job, summary: &jobpipe_engine::admin::RunSummary, end: End) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
+    let shared = job.place.servers.is_some();
     for file in summary.files.values() {
-        let path = job.loaded.project.root.join(&file.path);
+        // on servers it lies with the worker that wrote it
+        let path = if shared { file.path.clone().into() } else { job.loaded.project.root.join(&file.path) };
         rows.push(vec!["file".to_owned(), format!("{} ({} lines)", path.display(), terminal::number(file.records))]);
     }
     if job.args.sandbox && !summary.targets.is_empty() {
         rows.push(vec!["posts".to_owned(), format!("jobpipe sandbox {}", job.args.file.display())]);
     }
-    rows.push(vec!["state".to_owned(), job.place.state.display().to_string()]);
+    let state = if shared { job.place.shown() } else { job.place.state.display().to_string() };
+    rows.push(vec!["state".to_owned(), state]);
     rows.push(vec!["log".to_owned(), log::path(&job.place.state).display().to_string()]);
     let next = match end {
+        End::Interrupted if shared => Some("the workers go on; run it again to follow them"),
+        End::Draining if shared => {
+            Some("the workers go on posting; run it again, or with a longer --wait, to follow them")
+        }
         End::Interrupted => Some("run it again to go on; nothing is lost"),
         End::Draining => Some("run it again, or with a longer --wait, to go on posting"),
         End::Failed if summary.ended_at.is_none() => Some("mend what is said below, then run it again to go on"),

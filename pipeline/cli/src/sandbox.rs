@@ -127,7 +127,7 @@ mod tests {
     #[tokio::test]
     async fn settings_lead_to_the_sandbox_and_hold_no_real_token() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place { state: folder.path().to_path_buf() };
+        let place = Place::folder(folder.path().to_path_buf());
         let sandbox = Sandbox::start(&place, true, SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let import = "name: acme\ncrawl: { json: ./x.json }\ntransform: { key: .id }\n\
                       export: { facebook: [acme-paris, known], message: $title }\n";

@@ -1,5 +1,5 @@
 //! Imports point one way: core <- expr <- config <- connectors <- stages <- cli; core, config <- engine <- cli;
-//! core <- embedded <- cli. An arrow against it, or an engine that names a stage, a connector or a database, fails here.
+//! core <- embedded | mongo | amqp <- cli. An arrow against it, or an engine that names a stage, a connector or a database, fails here.
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +36,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "jobpipe-stages",
             "jobpipe-engine",
             "jobpipe-embedded",
+            "jobpipe-mongo",
+            "jobpipe-amqp",
             // `run --sandbox` serves both for the time of the run
             "fbsim",
             "career-site",

@@ -1,12 +1,14 @@
-//! `jobpipe dead list|show`: what was given up, with the reason and the input.
+//! `jobpipe dead list|show|retry|drop`: what was given up, with the reason and the input.
 
+use crate::again::{How, again};
 use crate::compose;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::place::Where;
+use crate::place::{Place, Where};
 use crate::terminal;
 use crate::watch::Format;
 use jobpipe_core::{DeadLetter, StateStore, utc_text};
-use jobpipe_engine::admin;
+use jobpipe_embedded::EngineLock;
+use jobpipe_engine::{Cx, admin};
 
 /// Characters of an id in lists; `show` takes any beginning of an id that is the only one.
 const SHORT: usize = 12;
@@ -22,6 +24,8 @@ pub(crate) struct Args {
 enum What {
     List(List),
     Show(Show),
+    Retry(Retry),
+    Drop(Discard),
 }
 
 /// List dead letters, newest first.
@@ -59,15 +63,77 @@ struct Show {
     place: Where,
 }
 
+/// Run the import of dead letters again, and drop those that it settles.
+///
+/// The whole source is asked again, with the definition of the letters' run;
+/// what fails once more is a new dead letter. A record that an incremental
+/// crawl lists no more is not asked again.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  jobpipe dead retry 3fa9c1 77e0b2
+  jobpipe dead retry --run acme@0199d2c4-...")]
+struct Retry {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    how: How,
+    #[command(flatten)]
+    place: Where,
+}
+
+/// Remove dead letters: nothing else is done about what they tell.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  jobpipe dead drop 3fa9c1
+  jobpipe dead drop --import acme")]
+struct Discard {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    place: Where,
+}
+
+/// Which letters.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct Which {
+    /// Their ids, or the beginnings of them.
+    #[arg(value_name = "ID")]
+    ids: Vec<String>,
+    /// All of this import.
+    #[arg(long, value_name = "NAME")]
+    import: Option<String>,
+    /// All of this run.
+    #[arg(long, value_name = "RUN")]
+    run: Option<String>,
+}
+
+impl Which {
+    async fn find(&self, cx: &Cx) -> Outcome<Vec<DeadLetter>> {
+        if self.ids.is_empty() {
+            return Ok(admin::dead(cx, self.import.as_deref(), self.run.as_deref(), usize::MAX).await?);
+        }
+        let mut letters = Vec::new();
+        for id in &self.ids {
+            letters.push(find(&*cx.store, id).await?);
+        }
+        Ok(letters)
+    }
+}
+
 pub(crate) async fn run(args: Args) -> Outcome {
     match args.what {
+        What::Retry(args) => retry(args).await,
+        What::Drop(args) => drop_letters(args).await,
         What::List(args) => list(args).await,
         What::Show(args) => show(args).await,
     }
 }
 
 async fn list(args: List) -> Outcome {
-    let cx = compose::reader(&args.place.find()?)?;
+    let cx = compose::reader(&args.place.find()?).await?;
     let letters = admin::dead(&cx, args.import.as_deref(), args.run.as_deref(), args.limit).await?;
     if args.format == Format::Json {
         for letter in &letters {
@@ -98,7 +164,7 @@ async fn list(args: List) -> Outcome {
 }
 
 async fn show(args: Show) -> Outcome {
-    let cx = compose::reader(&args.place.find()?)?;
+    let cx = compose::reader(&args.place.find()?).await?;
     let letter = find(&*cx.store, &args.id).await?;
     if args.format == Format::Json {
         terminal::say(&json(&letter)?);
@@ -128,6 +194,48 @@ async fn show(args: Show) -> Outcome {
     let input = serde_json::to_string_pretty(input).map_err(|error| Failure::failed(error.to_string()))?;
     terminal::say(&format!("\ninput\n{input}"));
     Ok(Exit::Succeeded)
+}
+
+async fn retry(args: Retry) -> Outcome {
+    let place = args.place.find()?;
+    let letters = args.which.find(&*compose::reader(&place).await?).await?;
+    let Some(newest) = letters.iter().max_by_key(|letter| letter.at) else {
+        terminal::say("no dead letters");
+        return Ok(Exit::Succeeded);
+    };
+    if let Some(other) = letters.iter().find(|letter| letter.import != newest.import) {
+        return Err(Failure::usage(format!(
+            "these are letters of several imports (`{}`, `{}`): retry one import at a time",
+            newest.import, other.import
+        )));
+    }
+    let exit = again(&args.place, &newest.run, &args.how).await?;
+    if matches!(exit, Exit::Succeeded | Exit::Partial | Exit::Draining) {
+        // what the new run wrote under the same id is about the new run
+        remove(&place, &letters).await?;
+    }
+    Ok(exit)
+}
+
+async fn drop_letters(args: Discard) -> Outcome {
+    let place = args.place.find()?;
+    let letters = args.which.find(&*compose::reader(&place).await?).await?;
+    let count = remove(&place, &letters).await?;
+    terminal::say(&format!("dropped {count} dead letters"));
+    Ok(Exit::Succeeded)
+}
+
+/// Removes these letters, unless others were put in their places.
+async fn remove(place: &Place, letters: &[DeadLetter]) -> Outcome<usize> {
+    let _lock = place.servers.is_none().then(|| EngineLock::acquire(&place.state)).transpose()?;
+    let cx = compose::writer(place).await?;
+    let mut same = Vec::new();
+    for letter in letters {
+        let found = cx.store.dead_one(&letter.id).await?;
+        same.extend(found.filter(|found| found.run == letter.run).map(|found| found.id));
+    }
+    cx.store.dead_delete(&same).await?;
+    Ok(same.len())
 }
 
 async fn find(store: &dyn StateStore, id: &str) -> Outcome<DeadLetter> {

@@ -12,3 +12,5 @@ pub(crate) mod runs;
 pub(crate) mod sandbox;
 pub(crate) mod schema;
 pub(crate) mod state;
+pub(crate) mod submit;
+pub(crate) mod worker;

@@ -4,13 +4,13 @@ use crate::beside::{self, Beside};
 use crate::compose::{self, Machine, Parts};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::follow::Engine;
-use crate::load::{self, Process};
+use crate::load;
 use crate::place::Place;
 use crate::registry::{self, Wiring};
 use crate::sandbox::{Sandbox, SandboxLookup};
 use crate::stop::{self, StopFlag};
 use crate::watch::{self, Format, Watcher};
-use crate::{admitted, dry_run, log, loss, report};
+use crate::{admitted, dry_run, fleet, log, loss, report};
 use jobpipe_config::grammar::Period;
 use jobpipe_config::settings::Loaded;
 use jobpipe_core::{Plan, StoreError};
@@ -73,7 +73,7 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    fn wish(&self, machine: &Machine) -> Wish {
+    pub(crate) fn wish(&self, machine: &Machine) -> Wish {
         Wish {
             limit: self.limit,
             approved: self.yes,
@@ -94,25 +94,30 @@ pub(crate) struct Job {
     pub(crate) stop: Arc<StopFlag>,
 }
 
-const FIRST_SIGNAL: &str =
+pub(crate) const FIRST_SIGNAL: &str =
     "stopping: running tasks are finished, the run can be gone on with (once more: stop at once; nothing is lost)";
 
 pub(crate) async fn run(args: Args) -> Outcome {
     let env = if args.sandbox { Some("local") } else { args.env.as_deref() };
     let (loaded, plan) = load::runnable(&args.file, env)?;
-    let place = Place::of(&loaded.project, args.sandbox)?;
+    let place = Place::of(&loaded, args.sandbox)?;
     let stop = Arc::new(StopFlag::default());
     stop::listen(&stop, FIRST_SIGNAL)?;
     let job = Job { args, loaded, plan, place, machine: Machine::new(), stop };
-    if job.args.dry_run {
-        return dry_run::run(job).await;
-    }
+    if job.args.dry_run { Box::pin(dry_run::run(job)).await } else { begin(&job).await }
+}
+
+/// Does what is asked for: as the engine, beside the one at work, or by the workers of a state on servers.
+pub(crate) async fn begin(job: &Job) -> Outcome {
     let wish = job.args.wish(&job.machine);
     let mut watcher = job.watcher();
+    if job.place.servers.is_some() {
+        return fleet::run(job, &wish, &mut watcher).await;
+    }
     loop {
         match EngineLock::acquire(&job.place.state) {
             Ok(lock) => {
-                let done = as_engine(&job, &wish, &mut watcher).await;
+                let done = as_engine(job, &wish, &mut watcher).await;
                 drop(lock);
                 return done;
             }
@@ -125,7 +130,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
                     holder: &holder,
                 };
                 match beside::run(&at, &wish, &mut watcher).await? {
-                    Beside::Left(left) => return report::end(&job, &mut watcher, *left),
+                    Beside::Left(left) => return report::end(job, &mut watcher, *left),
                     Beside::EngineGone => {}
                 }
             }
@@ -148,13 +153,7 @@ impl Job {
 
     /// The registry, pointed at the sandbox if there is one. What cannot work is told before anything is begun.
     pub(crate) fn registry(&self, sandbox: Option<&Sandbox>) -> Outcome<Registry> {
-        let mut wiring = Wiring {
-            settings: self.loaded.settings.clone(),
-            root: self.loaded.project.root.clone(),
-            env: self.loaded.project.environment.clone(),
-            lookup: Arc::new(Process::of(&self.loaded.project)),
-            hosts: Default::default(),
-        };
+        let mut wiring = Wiring::of(&self.loaded);
         if let Some(sandbox) = sandbox {
             sandbox.apply(&mut wiring.settings, &self.plan)?;
             wiring.lookup = Arc::new(SandboxLookup);
@@ -191,7 +190,7 @@ async fn as_engine(job: &Job, wish: &Wish, watcher: &mut Watcher) -> Outcome {
         stop: Arc::clone(&job.stop),
         workers: job.loaded.settings.limits.workers,
     };
-    let cx = compose::engine(&job.place, parts)?;
+    let cx = compose::engine(&job.place, parts).await?;
     tracing::info!(import = job.plan.name, file = %job.args.file.display(), "run");
     loss::settle(&cx, watcher).await?;
     beside::withdraw(&cx, wish).await?;

@@ -1,5 +1,6 @@
-//! `jobpipe runs list|show|cancel|approve`.
+//! `jobpipe runs list|show|cancel|retry|approve`.
 
+use crate::again::{How, again};
 use crate::compose;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::place::{Place, Where};
@@ -32,6 +33,7 @@ enum What {
     Show(Show),
     /// Cancel an open run. What it has posted stays.
     Cancel(One),
+    Retry(Retry),
     /// Let through what waits for a person: many removals at once, a changed
     /// definition that touches many posts, a target that pauses.
     Approve(One),
@@ -77,17 +79,32 @@ struct One {
     place: Where,
 }
 
+/// Run an import again, as it was defined for a run.
+///
+/// Its file is not needed: the store keeps what each run was made from. An
+/// open run of the same import is gone on with.
+#[derive(Debug, clap::Args)]
+struct Retry {
+    /// The run, or an import's name for its newest run.
+    run: String,
+    #[command(flatten)]
+    how: How,
+    #[command(flatten)]
+    place: Where,
+}
+
 pub(crate) async fn run(args: Args) -> Outcome {
     match args.what {
         What::List(args) => list(args).await,
         What::Show(args) => show(args).await,
         What::Cancel(args) => cancel(args).await,
+        What::Retry(args) => retry(args).await,
         What::Approve(args) => approve(args).await,
     }
 }
 
 async fn list(args: List) -> Outcome {
-    let cx = compose::reader(&args.place.find()?)?;
+    let cx = compose::reader(&args.place.find()?).await?;
     let runs = admin::runs(&cx, args.import.as_deref(), args.limit).await?;
     let mut rows = vec![["run", "state", "started", "took", "crawled", "dead"].map(str::to_owned).to_vec()];
     for run in &runs {
@@ -129,7 +146,7 @@ fn state_word(run: &RunDoc) -> &'static str {
 }
 
 async fn show(args: Show) -> Outcome {
-    let cx = compose::reader(&args.place.find()?)?;
+    let cx = compose::reader(&args.place.find()?).await?;
     let id = named(&cx, &args.run).await?;
     let summary = admin::summary(&cx, &id).await?;
     let ended = summary.ended_at.unwrap_or_else(|| cx.now());
@@ -176,8 +193,9 @@ async fn named(cx: &Cx, name: &str) -> Outcome<String> {
 
 async fn cancel(args: One) -> Outcome {
     let place = args.place.find()?;
-    let Some(lock) = role(&place)? else {
-        let cx = compose::reader(&place)?;
+    let role = Role::of(&place)?;
+    if matches!(role, Role::Busy) {
+        let cx = compose::reader(&place).await?;
         let run = named(&cx, &args.run).await?;
         cx.run(&run).await?;
         ask(&cx, &Command::Cancel { run: run.clone() }).await?;
@@ -189,41 +207,68 @@ async fn cancel(args: One) -> Outcome {
         }
         terminal::say(&format!("{run} is being cancelled by the engine at work"));
         return Ok(Exit::Succeeded);
-    };
-    let cx = compose::writer(&place)?;
+    }
+    let cx = compose::writer(&place).await?;
     let run = named(&cx, &args.run).await?;
     admin::cancel(&cx, &run).await?;
-    let closed = close_cancelled(&cx, &run).await?;
-    drop((cx, lock));
-    let word = if closed { "cancelled" } else { "is being cancelled; the next `jobpipe run` ends it" };
+    let word = match role {
+        // others may be at work on it: they end it
+        Role::Shared | Role::Busy => "is being cancelled; the workers end it",
+        Role::Alone(lock) => {
+            let closed = close_cancelled(&cx, &run).await?;
+            drop((cx, lock));
+            if closed { "cancelled" } else { "is being cancelled; the next `jobpipe run` ends it" }
+        }
+    };
     terminal::say(&format!("{run} {word}; what it has posted stays"));
     Ok(Exit::Succeeded)
 }
 
+async fn retry(args: Retry) -> Outcome {
+    let run = named(&*compose::reader(&args.place.find()?).await?, &args.run).await?;
+    again(&args.place, &run, &args.how).await
+}
+
 async fn approve(args: One) -> Outcome {
     let place = args.place.find()?;
-    let Some(lock) = role(&place)? else {
-        let cx = compose::reader(&place)?;
+    let role = Role::of(&place)?;
+    if matches!(role, Role::Busy) {
+        let cx = compose::reader(&place).await?;
         let run = named(&cx, &args.run).await?;
         cx.run(&run).await?;
         ask(&cx, &Command::Approve { run: run.clone() }).await?;
         terminal::say(&format!("{run}: the engine at work was asked to go on with what waits"));
         return Ok(Exit::Succeeded);
-    };
-    let cx = compose::writer(&place)?;
+    }
+    let cx = compose::writer(&place).await?;
     let run = named(&cx, &args.run).await?;
     admin::approve(&cx, &run).await?;
-    drop((cx, lock));
-    terminal::say(&format!("{run}: approved; the next `jobpipe run` of the import does what waited"));
+    let who = if matches!(role, Role::Shared) { "the workers do" } else { "the next `jobpipe run` of the import does" };
+    drop((cx, role));
+    terminal::say(&format!("{run}: approved; {who} what waited"));
     Ok(Exit::Succeeded)
 }
 
-/// The engine's role; `None` while another process has it.
-fn role(place: &Place) -> Outcome<Option<EngineLock>> {
-    match EngineLock::acquire(&place.state) {
-        Ok(lock) => Ok(Some(lock)),
-        Err(StoreError::Busy { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
+/// Who may write to a state.
+enum Role {
+    /// This process alone: it has the engine's role.
+    Alone(EngineLock),
+    /// Everyone who connects to its server.
+    Shared,
+    /// Another process, which has the engine's role.
+    Busy,
+}
+
+impl Role {
+    fn of(place: &Place) -> Outcome<Self> {
+        if place.servers.is_some() {
+            return Ok(Self::Shared);
+        }
+        match EngineLock::acquire(&place.state) {
+            Ok(lock) => Ok(Self::Alone(lock)),
+            Err(StoreError::Busy { .. }) => Ok(Self::Busy),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! `jobpipe sandbox`: look at the simulated pages of `run --sandbox`.
 
 use crate::exit::{Exit, Outcome};
-use crate::place::{Place, Where};
+use crate::place::Where;
 use crate::sandbox::Sandbox;
 use crate::{stop, terminal};
 use std::net::SocketAddr;
@@ -22,8 +22,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> Outcome {
-    let project = Where { at: args.path, env: None, sandbox: true }.project()?;
-    let place = Place::of(&project, true)?;
+    let place = Where { at: args.path, env: None, sandbox: true }.place()?;
     let sandbox = Sandbox::start(&place, true, SocketAddr::from(([127, 0, 0, 1], args.port))).await?;
     if let Some(url) = sandbox.pages_url() {
         terminal::say(&format!("posts  {url}"));

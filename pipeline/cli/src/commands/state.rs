@@ -45,10 +45,12 @@ struct Show {
 #[command(after_help = "\
 Examples:
   jobpipe state restore backup/jobpipe.db
-  jobpipe state restore backup/jobpipe.db --at imports/acme.yml --env prod")]
+  jobpipe state restore backup/jobpipe.db --at imports/acme.yml
+  jobpipe state restore --env prod   # on a server: after its own restore")]
 struct Restore {
     /// The backup: a jobpipe.db (with its -wal file beside it, if it had one).
-    backup: PathBuf,
+    /// None for a state on a server, whose own tools have put it back.
+    backup: Option<PathBuf>,
     #[command(flatten)]
     place: Where,
 }
@@ -73,21 +75,25 @@ pub(crate) async fn run(args: Args) -> Outcome {
     match args.what {
         What::Show(args) => show(&args.place.find()?).await,
         What::Restore(args) => {
-            let place = Place::of(&args.place.project()?, args.place.sandbox)?;
-            restore::restore(&place, &args.backup).await
+            let place = args.place.place()?;
+            match (&place.servers, &args.backup) {
+                (None, Some(backup)) => restore::restore(&place, backup).await,
+                (Some(_), None) => restore::restored(&place).await,
+                (None, None) => Err(Failure::usage("name the backup: `jobpipe state restore backup/jobpipe.db`")),
+                (Some(_), Some(_)) => Err(Failure::usage(format!(
+                    "the state is on {}: put its backup back with the server's own tools, while no worker runs, then say so \
+                     with `jobpipe state restore` and no file",
+                    place.shown()
+                ))),
+            }
         }
         What::Clean(args) => clean(&args).await,
     }
 }
 
 async fn show(place: &Place) -> Outcome {
-    let cx = compose::reader(place)?;
-    let mut rows = vec![
-        line("state", place.state.display()),
-        line("store", format!("{} ({})", place.store().display(), size(&place.store()))),
-        line("log", log::path(&place.state).display()),
-        line("engine", engine(place)),
-    ];
+    let cx = compose::reader(place).await?;
+    let mut rows = whereabouts(place);
     for (name, import) in sweep::imports(&cx).await? {
         rows.push(line("import", format!("{name}: {}", import_words(&cx, &import.doc).await?)));
     }
@@ -108,6 +114,17 @@ async fn show(place: &Place) -> Outcome {
         terminal::say(&line);
     }
     Ok(Exit::Succeeded)
+}
+
+/// Where the state is and who works on it.
+fn whereabouts(place: &Place) -> Vec<Vec<String>> {
+    let folder = line("state", place.state.display());
+    let log = line("log", log::path(&place.state).display());
+    if place.servers.is_some() {
+        return vec![line("store", place.shown()), line("broker", place.shown_broker()), folder, log];
+    }
+    let store = line("store", format!("{} ({})", place.store().display(), size(&place.store())));
+    vec![folder, store, log, line("engine", engine(place))]
 }
 
 fn line(name: &str, value: impl std::fmt::Display) -> Vec<String> {
@@ -169,8 +186,9 @@ async fn targets(cx: &Cx) -> Outcome<Vec<(String, TargetDoc)>> {
 
 async fn clean(args: &Clean) -> Outcome {
     let place = args.place.find()?;
-    let _lock = EngineLock::acquire(&place.state)?;
-    let cx = compose::writer(&place)?;
+    // on servers each step stands for itself: workers clear the same way, at any time
+    let _lock = place.servers.is_none().then(|| EngineLock::acquire(&place.state)).transpose()?;
+    let cx = compose::writer(&place).await?;
     let (mut cleared, mut dead) = (0, 0);
     for (name, import) in sweep::imports(&cx).await? {
         let open = import.doc.open.map(|open| open.facts.run);

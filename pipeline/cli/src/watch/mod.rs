@@ -162,7 +162,7 @@ impl Watcher {
 }
 
 /// The log keeps what may be asked for later, without the many events of a run that goes well.
-fn log(event: &Event) {
+pub(crate) fn log(event: &Event) {
     match event {
         Event::Dead { run, stage, url, code, message, .. } => {
             tracing::warn!(run, stage, url, code, "dead: {message}");

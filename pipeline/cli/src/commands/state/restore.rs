@@ -18,7 +18,7 @@ pub(super) async fn restore(place: &Place, backup: &Path) -> Outcome {
     let _lock = EngineLock::acquire(&place.state)?;
     let new = copied(place, backup)?;
     check(&new, backup)?;
-    let (epoch, cancelled) = renew(place, &new).await?;
+    let (epoch, cancelled) = renew(&*compose::writer_of(&new, place)?).await?;
     may_end_at("restore-renewed");
     let kept = swap(place, &new).map_err(|error| {
         Failure::failed(format!("cannot put {} into {}: {error}", backup.display(), place.state.display()))
@@ -28,10 +28,21 @@ pub(super) async fn restore(place: &Place, backup: &Path) -> Outcome {
     if let Some(kept) = kept {
         terminal::say(&format!("the store that was there is kept as {}", kept.display()));
     }
+    tell(epoch, cancelled);
+    Ok(Exit::Succeeded)
+}
+
+/// Takes note that the server of a state was put back by its own tools.
+pub(super) async fn restored(place: &Place) -> Outcome {
+    let (epoch, cancelled) = renew(&*compose::writer(place).await?).await?;
+    tell(epoch, cancelled);
+    Ok(Exit::Succeeded)
+}
+
+fn tell(epoch: u64, cancelled: usize) {
     terminal::say(&format!(
         "epoch {epoch}; {cancelled} open runs cancelled. The next run reads back every page before it posts."
     ));
-    Ok(Exit::Succeeded)
 }
 
 /// A copy of the backup in the state folder, its log included.
@@ -59,16 +70,15 @@ fn check(new: &Path, backup: &Path) -> Outcome<()> {
     SqliteStore::open(new).map(drop).map_err(|error| unusable(backup, error))
 }
 
-/// Starts a new epoch in the copy and cancels its open runs; gives the epoch and how many runs those were.
-async fn renew(place: &Place, new: &Path) -> Outcome<(u64, usize)> {
-    let cx = compose::writer_of(new, place)?;
-    let epoch = renew_epoch(&cx).await?;
+/// Starts a new epoch and cancels open runs; gives the epoch and how many runs those were.
+async fn renew(cx: &Cx) -> Outcome<(u64, usize)> {
+    let epoch = renew_epoch(cx).await?;
     let mut cancelled = 0;
-    for (name, import) in sweep::imports(&cx).await? {
+    for (name, import) in sweep::imports(cx).await? {
         if let Some(open) = &import.doc.open {
-            cancelled += usize::from(cancel(&cx, &open.facts.run).await?);
+            cancelled += usize::from(cancel(cx, &open.facts.run).await?);
         }
-        wake(&cx, &name).await?;
+        wake(cx, &name).await?;
     }
     Ok((epoch, cancelled))
 }

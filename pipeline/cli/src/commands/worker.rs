@@ -1,0 +1,196 @@
+//! `jobpipe worker`: works on whatever runs there are, until it is told to end.
+
+use crate::compose::{self, Carrier, Hand, Machine, Parts};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::fleet::links::{self, Teller};
+use crate::place::{self, Place};
+use crate::registry::{self, Wiring};
+use crate::stop::{self, StopFlag};
+use crate::watch::{self, Format};
+use crate::{load, log};
+use jobpipe_config::settings::Servers;
+use jobpipe_core::{Stop, StoreError};
+use jobpipe_engine::Cx;
+use jobpipe_engine::event::Event;
+use jobpipe_mongo::MongoStore;
+use jobpipe_stages::registry::Registry;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How long tasks that run may take to end once a signal came; what is left then is another worker's.
+const GRACE: Duration = Duration::from_secs(16);
+/// What a first try to connect waits at most before the next one; each further one twice as long.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+/// What any of them waits at most.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+const FIRST_SIGNAL: &str =
+    "stopping: running tasks are finished, what is left goes to others (once more: stop at once; nothing is lost)";
+
+/// Work on the runs that anyone submits, until a signal.
+///
+/// The state must be on a server (`store:` of the settings), and for more
+/// than one worker the hints too (`broker:`). Start as many as you like, on
+/// any machine that has the project's settings and secrets; kill them as you
+/// like. Imports themselves need not be there: runs carry them.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  jobpipe worker --env prod
+  jobpipe worker --env prod --queues export --concurrency 4 --name posts-1")]
+pub(crate) struct Args {
+    /// A folder of the project, or a file in it [default: the current folder].
+    #[arg(long, value_name = "PATH")]
+    at: Option<PathBuf>,
+    /// The environment [default: JOBPIPE_ENV, else local].
+    #[arg(long, value_name = "NAME", env = "JOBPIPE_ENV", hide_env = true)]
+    env: Option<String>,
+    /// Tasks at work at once [default: `limits.workers`, else 16].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    concurrency: Option<u32>,
+    /// Work on these queues alone [default: crawl,transform,export].
+    #[arg(long, value_name = "QUEUE,...", value_delimiter = ',')]
+    queues: Vec<String>,
+    /// What others call this worker [default: the name of the machine].
+    #[arg(long, value_parser = name)]
+    name: Option<String>,
+    /// Lines for people, or one JSON object for each event.
+    #[arg(long, value_enum, default_value = "human")]
+    format: Format,
+}
+
+pub(crate) async fn run(args: Args) -> Outcome {
+    let folder = place::project_root(args.at.as_deref())?;
+    let loaded = load::settings(&folder, args.env.as_deref())?;
+    let place = Place::of(&loaded, false)?;
+    let Some(servers) = &place.servers else {
+        return Err(Failure::usage(format!(
+            "the state is in {}, where `jobpipe run` does the work itself; for workers set `store: $MONGODB_URL` and \
+             `broker: $AMQP_URL`",
+            place.state.display()
+        )));
+    };
+    let stop = Arc::new(StopFlag::default());
+    stop::listen(&stop, FIRST_SIGNAL)?;
+    log::start(&place.state)?;
+    let machine = Machine::new();
+    let hand = Hand { name: args.name.clone().unwrap_or_else(machine_name), queues: args.queues.clone() };
+    let registry = registry::registry(Wiring::of(&loaded), &machine)?;
+    let carrier = compose::broker(&place, &hand.name)?;
+    let mut teller = Teller::new(args.format);
+    let Some(store) = connected(servers, &machine, &stop, &mut teller).await? else { return Ok(Exit::Succeeded) };
+    let (sender, events) = watch::channel();
+    let parts = Parts {
+        machine,
+        stages: Arc::new(registry) as Arc<Registry>,
+        events: sender,
+        stop: Arc::clone(&stop),
+        workers: args.concurrency.or(loaded.settings.limits.workers),
+    };
+    let cx = compose::worker(&place, store, &carrier, parts, &hand)?;
+    teller.say(&format!("worker {} (process {})", hand.name, std::process::id()));
+    let settings = &cx.settings;
+    teller.say(&format!("works on {}, {} tasks at once", settings.queues.join(", "), settings.slots));
+    teller.say(&format!("store  {}", place.shown()));
+    teller.say(&format!("broker {}", place.shown_broker()));
+    if carrier.amqp.is_none() {
+        teller.say("note:  without a broker on a server this should be the only worker: others find work late");
+    }
+    let ended = serve(&cx, &carrier, events, &stop, &mut teller).await;
+    if let Some(amqp) = &carrier.amqp {
+        amqp.close().await;
+    }
+    ended
+}
+
+/// The store, however long it takes to answer; `None` when a signal came first.
+async fn connected(
+    servers: &Servers,
+    machine: &Machine,
+    stop: &StopFlag,
+    teller: &mut Teller,
+) -> Outcome<Option<MongoStore>> {
+    let mut most = FIRST_WAIT;
+    loop {
+        let tried = tokio::select! {
+            tried = compose::mongo(servers) => tried,
+            () = stop.signalled() => return Ok(None),
+        };
+        let error = match tried {
+            Ok(store) => return Ok(Some(store)),
+            Err(error @ StoreError::Unavailable { .. }) => error,
+            Err(error) => return Err(error.into()),
+        };
+        if most == FIRST_WAIT {
+            teller.say(&format!("lost:  {error}; tried again until it answers"));
+        }
+        tracing::warn!("the store is tried again: {error}");
+        tokio::select! {
+            () = machine.clock.sleep(most.mul_f64(machine.ids.fraction())) => {}
+            () = stop.signalled() => return Ok(None),
+        }
+        most = (most * 2).min(LONGEST_WAIT);
+    }
+}
+
+/// The engine, told of as it goes; ends in time after a signal, whatever still runs.
+async fn serve(
+    cx: &Arc<Cx>,
+    carrier: &Carrier,
+    mut events: mpsc::Receiver<Event>,
+    stop: &Arc<StopFlag>,
+    teller: &mut Teller,
+) -> Outcome {
+    let (said, mut lines) = mpsc::channel(64);
+    let links = tokio::spawn(links::watch(Arc::clone(cx), carrier.amqp.clone(), said));
+    let mut serving = tokio::spawn(jobpipe_engine::serve(Arc::clone(cx)));
+    let deadline = async {
+        stop.signalled().await;
+        cx.clock.sleep(GRACE).await;
+    };
+    tokio::pin!(deadline);
+    let ended = loop {
+        tokio::select! {
+            Some(event) = events.recv() => teller.event(&event),
+            Some(line) = lines.recv() => teller.say(&line),
+            done = &mut serving => break Some(done),
+            () = &mut deadline => break None,
+        }
+    };
+    links.abort();
+    while let Ok(event) = events.try_recv() {
+        teller.event(&event);
+    }
+    match ended {
+        Some(Ok(Ok(()))) => teller.say("ended: nothing is left at work here"),
+        // what cannot be written now is done by those who can
+        Some(Ok(Err(error))) if stop.is_stopping() && error.passes() => {
+            teller.say(&format!("ended: {error}; what was at work here is done by another worker"));
+        }
+        Some(Ok(Err(error))) => return Err(error.into()),
+        Some(Err(error)) => {
+            return Err(Failure::failed(format!("the engine panicked ({error}); this is a bug of jobpipe (JP599)")));
+        }
+        None => teller.say("ended: what was still at work is done by another worker, once its lease has lapsed"),
+    }
+    Ok(Exit::Succeeded)
+}
+
+/// A worker's name: in leases, logs and the broker's view.
+fn name(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if (1..=60).contains(&text.len()) && text.chars().all(plain) {
+        Ok(text.to_owned())
+    } else {
+        Err("a name has 1 to 60 letters, digits, - _ and .".to_owned())
+    }
+}
+
+/// The machine's name, as far as a worker's may hold it.
+fn machine_name() -> String {
+    let host = nix::unistd::gethostname().ok().and_then(|host| host.into_string().ok()).unwrap_or_default();
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '.') { c } else { '-' };
+    let host: String = host.chars().map(plain).take(60).collect();
+    if host.is_empty() { "worker".to_owned() } else { host }
+}
