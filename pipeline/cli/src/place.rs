@@ -160,7 +160,7 @@ mod tests {
             |at: &Path, sandbox: bool| Where { at: Some(at.to_path_buf()), env: None, sandbox }.place().unwrap().state;
         assert_eq!(state(&deep.join("acme.yml"), false), root.join(".jobpipe"));
         assert_eq!(state(&deep, true), root.join(".jobpipe/sandbox"));
-        std::fs::write(deep.join(SETTINGS), "").unwrap();
+        std::fs::write(deep.join(SETTINGS), "defaults: { rate: 1/s }\n").unwrap();
         assert_eq!(state(&deep, false), deep.join(".jobpipe"), "jobpipe.yml marks the project");
     }
 
