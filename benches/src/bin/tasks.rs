@@ -70,6 +70,7 @@ fn engine(store: Arc<SqliteStore>, stop: Arc<StopFlag>, folder: &Path, count: us
         news: News::default(),
         settling: jobpipe_engine::Settling::default(),
         known: Mutex::default(),
+        dispatch: jobpipe_engine::Dispatch::default(),
     })
 }
 

@@ -114,7 +114,7 @@ impl HttpClient {
 
     async fn answer(&self, call: &HttpCall, url: Url, mut response: Response) -> Result<HttpAnswer, HttpError> {
         let status = response.status();
-        self.heed(&url, status, response.headers());
+        self.heed(&url, status, response.headers()).await;
         if !status.is_success() {
             return Err(refusal(call, &url, status, retry_after(response.headers(), self.clock.now())));
         }
@@ -124,7 +124,7 @@ impl HttpClient {
     }
 
     /// A server's own word wins over the import's rate.
-    fn heed(&self, url: &Url, status: StatusCode, headers: &HeaderMap) {
+    async fn heed(&self, url: &Url, status: StatusCode, headers: &HeaderMap) {
         let now = self.clock.now();
         let pause = match status {
             StatusCode::TOO_MANY_REQUESTS => Some(retry_after(headers, now).unwrap_or(UNSAID_PAUSE)),
@@ -132,7 +132,7 @@ impl HttpClient {
             _ => quota_pause(headers, now),
         };
         if let Some(pause) = pause {
-            self.limiter.pause(&Self::group(url), pause);
+            self.limiter.pause(&Self::group(url), pause).await;
         }
     }
 }

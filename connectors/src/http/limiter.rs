@@ -55,7 +55,7 @@ impl RateLimiter for LocalLimiter {
         })
     }
 
-    fn pause(&self, key: &str, time: Duration) {
+    async fn pause(&self, key: &str, time: Duration) {
         self.with_cell(key, |cell, now| cell.paused = cell.paused.max(now + time));
     }
 }
@@ -105,8 +105,8 @@ mod tests {
     async fn a_pause_holds_everybody_and_is_never_shortened() {
         let clock = Arc::new(Hand::default());
         let limiter = LocalLimiter::new(clock.clone());
-        limiter.pause("a", Duration::from_secs(30));
-        limiter.pause("a", Duration::from_secs(5));
+        limiter.pause("a", Duration::from_secs(30)).await;
+        limiter.pause("a", Duration::from_secs(5)).await;
         assert_eq!(limiter.permit("a", TWO_A_SECOND).await, Err(Duration::from_secs(30)));
         clock.forward(Duration::from_secs(30));
         assert_eq!(limiter.permit("a", TWO_A_SECOND).await, Ok(()));
@@ -119,7 +119,7 @@ mod tests {
         for n in 0..KEYS {
             limiter.permit(&n.to_string(), TWO_A_SECOND).await.unwrap();
         }
-        limiter.pause("7", Duration::from_secs(90));
+        limiter.pause("7", Duration::from_secs(90)).await;
         clock.forward(Duration::from_secs(60));
         limiter.permit("new", TWO_A_SECOND).await.unwrap();
         assert_eq!(limiter.cells.lock().unwrap().len(), 2);

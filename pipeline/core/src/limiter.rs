@@ -27,5 +27,5 @@ pub trait RateLimiter: Send + Sync {
     /// Takes a permit now, or says how long to wait before asking again.
     async fn permit(&self, key: &str, rate: Rate) -> Result<(), Duration>;
     /// Nobody gets a permit of `key` for so long: a server's own word (`Retry-After`).
-    fn pause(&self, key: &str, time: Duration);
+    async fn pause(&self, key: &str, time: Duration);
 }

@@ -80,11 +80,24 @@ pub enum DocKind {
     Store,
     /// Wishes of other processes for the engine, by id.
     Command,
+    /// One a process that works, by the name it has in leases.
+    Worker,
+    /// Permits that a fleet has given out, by limit key.
+    Limit,
 }
 
 impl DocKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [Self::Import, Self::Definition, Self::Run, Self::Target, Self::Store, Self::Command];
+    pub const ALL: [Self; 8] = [
+        Self::Import,
+        Self::Definition,
+        Self::Run,
+        Self::Target,
+        Self::Store,
+        Self::Command,
+        Self::Worker,
+        Self::Limit,
+    ];
 
     /// The name a store files it under.
     #[must_use]
@@ -96,6 +109,8 @@ impl DocKind {
             Self::Target => "target",
             Self::Store => "store",
             Self::Command => "command",
+            Self::Worker => "worker",
+            Self::Limit => "limit",
         }
     }
 }
@@ -142,21 +157,24 @@ pub trait DocStore: Send + Sync {
     async fn docs(&self, kind: DocKind, prefix: &str, after: &str, limit: usize) -> StoreResult<Vec<(String, Doc)>>;
 }
 
-/// What the dispatcher needs to know of a ready task.
+/// The tasks of a run that wait in one queue for permits of one limit key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskGroup {
+    /// The run.
+    pub run: String,
+    /// The queue.
+    pub queue: String,
+    /// The limit key; empty for none.
+    pub group: String,
+}
+
+/// What the dispatcher needs to know of a ready task of a [`TaskGroup`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadyTask {
     /// The task.
     pub id: TaskId,
-    /// Its run.
-    pub run: String,
-    /// Its stage.
-    pub stage: String,
-    /// Its queue.
-    pub queue: String,
-    /// Its limit key.
-    pub group: String,
-    /// Claims that ended in a crash.
-    pub crashes: u32,
+    /// The number of its last claim.
+    pub fence: u64,
 }
 
 /// How many tasks of a stage are in a state.
@@ -196,10 +214,23 @@ pub trait TaskStore: Send + Sync {
     async fn tasks_close(&self, ids: &[TaskId]) -> StoreResult<()>;
     /// True when some task of (run, stage) is open; one snapshot.
     async fn tasks_any_open(&self, run: &str, stage: &str) -> StoreResult<bool>;
-    /// Up to `limit` ready tasks of the run with `not_before <= now` and id greater than `after`, by id.
-    async fn tasks_ready(&self, run: &str, now: Millis, after: &str, limit: usize) -> StoreResult<Vec<ReadyTask>>;
-    /// The earliest `not_before` over the ready tasks of the run.
-    async fn tasks_next_due(&self, run: &str) -> StoreResult<Option<Millis>>;
+    /// Up to `limit` limit keys of which ready tasks of the run wait in the queue, be they due or not: each once, in an
+    /// order of the store's own, and `after` the one named.
+    async fn tasks_groups(
+        &self,
+        run: &str,
+        queue: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> StoreResult<Vec<String>>;
+    /// Up to `limit` ready tasks of the group with `not_before <= now` and id greater than `after`, by id.
+    async fn tasks_ready(
+        &self,
+        group: &TaskGroup,
+        now: Millis,
+        after: &str,
+        limit: usize,
+    ) -> StoreResult<Vec<ReadyTask>>;
     /// Up to `limit` open tasks of the run in that state with id greater than `after`, by id.
     async fn tasks_open(&self, run: &str, state: TaskState, after: &str, limit: usize) -> StoreResult<Vec<Task>>;
     /// Up to `limit` tasks of the run (of one stage, if named) with id greater than `after`, by id.

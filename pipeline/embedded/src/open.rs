@@ -22,7 +22,7 @@ const STATEMENTS: usize = 96;
 pub const LOST: &str = "lost";
 
 /// One file a version, applied in order; never changed once released.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/001.sql")];
+pub(crate) const MIGRATIONS: [&str; 2] = [include_str!("../migrations/001.sql"), include_str!("../migrations/002.sql")];
 
 /// The settings of every connection. `fullfsync` is what makes an fsync reach the disk on macOS; elsewhere it is nothing.
 const SETTINGS: &str = "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON; \

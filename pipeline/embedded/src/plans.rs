@@ -5,7 +5,9 @@ use rusqlite::Connection;
 
 fn schema() -> Connection {
     let conn = Connection::open_in_memory().unwrap();
-    conn.execute_batch(include_str!("../migrations/001.sql")).unwrap();
+    for step in crate::open::MIGRATIONS {
+        conn.execute_batch(step).unwrap();
+    }
     conn
 }
 

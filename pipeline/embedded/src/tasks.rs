@@ -7,7 +7,9 @@ pub(crate) mod write;
 use crate::SqliteStore;
 use crate::codec::signed;
 use async_trait::async_trait;
-use jobpipe_core::{Commit, Millis, NewTask, ReadyTask, StoreResult, Task, TaskCount, TaskId, TaskState, TaskStore};
+use jobpipe_core::{
+    Commit, Millis, NewTask, ReadyTask, StoreResult, Task, TaskCount, TaskGroup, TaskId, TaskState, TaskStore,
+};
 use page::TaskRow;
 
 /// Tasks of a run that one transaction removes.
@@ -74,14 +76,26 @@ impl TaskStore for SqliteStore {
         self.read(move |conn| page::any_open(conn, &run, &stage)).await
     }
 
-    async fn tasks_ready(&self, run: &str, now: Millis, after: &str, limit: usize) -> StoreResult<Vec<ReadyTask>> {
-        let (run, after) = (run.to_owned(), after.to_owned());
-        self.read(move |conn| page::ready(conn, &run, now, &after, limit)).await
+    async fn tasks_groups(
+        &self,
+        run: &str,
+        queue: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> StoreResult<Vec<String>> {
+        let (run, queue, after) = (run.to_owned(), queue.to_owned(), after.map(str::to_owned));
+        self.read(move |conn| page::groups(conn, &run, &queue, after.clone(), limit)).await
     }
 
-    async fn tasks_next_due(&self, run: &str) -> StoreResult<Option<Millis>> {
-        let run = run.to_owned();
-        self.read(move |conn| page::next_due(conn, &run)).await
+    async fn tasks_ready(
+        &self,
+        group: &TaskGroup,
+        now: Millis,
+        after: &str,
+        limit: usize,
+    ) -> StoreResult<Vec<ReadyTask>> {
+        let (group, after) = (group.clone(), after.to_owned());
+        self.read(move |conn| page::ready(conn, &group, now, &after, limit)).await
     }
 
     async fn tasks_open(&self, run: &str, state: TaskState, after: &str, limit: usize) -> StoreResult<Vec<Task>> {

@@ -1,5 +1,6 @@
 //! What every step of the engine is given.
 
+use crate::dispatch::{self, Dispatch};
 use crate::docs::{self, Read, RunDoc};
 use crate::error::{EngineError, Result};
 use crate::event::{Event, Events};
@@ -16,14 +17,16 @@ use tokio::sync::Notify;
 /// Settings of the engine, all with defaults that suit one machine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EngineSettings {
+    /// What people call this process.
+    pub name: String,
     /// Queues that this process works on. The only process there is works on every queue: hints of a queue that is not
-    /// among these go to the first of them.
+    /// among these go to the first of them. Targets are drained by who works on `export`.
     pub queues: Vec<String>,
     /// Tasks that run at once.
     pub slots: usize,
     /// Targets that are drained at once.
     pub drains: usize,
-    /// Hints kept out at a time.
+    /// Hints of a queue kept out at a time, at most.
     pub window: usize,
     /// Records in a stored batch at most.
     pub batch_records: usize,
@@ -41,8 +44,11 @@ pub struct EngineSettings {
     /// How long a lease that stands still is left to its owner, where several engines share the store. `None`: this
     /// process is the only engine there is, so that what others held when it began is free at once.
     pub lease_ttl: Option<std::time::Duration>,
-    /// How long the sweep waits between rounds.
+    /// How long the sweep waits between rounds. What was told to the broker is told again after as long.
     pub sweep_every: std::time::Duration,
+    /// How long a task may ask the outside before it is told to end soon: what it has not asked yet is put back. Half a
+    /// minute later it is abandoned.
+    pub soft_limit: std::time::Duration,
     /// Runs kept whole; older closed ones keep only their document.
     pub keep_runs: usize,
     /// Bytes that sorting a file's records may hold in memory.
@@ -54,10 +60,11 @@ pub struct EngineSettings {
 impl Default for EngineSettings {
     fn default() -> Self {
         Self {
+            name: String::new(),
             queues: ["crawl", "transform", "export"].map(str::to_owned).to_vec(),
             slots: 16,
             drains: 8,
-            window: 64,
+            window: 1_000,
             batch_records: 1_000,
             batch_bytes: 1 << 20,
             page: 500,
@@ -66,6 +73,7 @@ impl Default for EngineSettings {
             lease_ttl: None,
             tick: std::time::Duration::from_millis(100),
             sweep_every: std::time::Duration::from_secs(5),
+            soft_limit: std::time::Duration::from_secs(600),
             keep_runs: 3,
             sort_bytes: 48 << 20,
             spill: std::env::temp_dir(),
@@ -202,6 +210,8 @@ pub struct Cx {
     pub settling: Settling,
     /// What was read once and never changes.
     pub known: Mutex<Known>,
+    /// What was told to the broker.
+    pub dispatch: Dispatch,
 }
 
 impl Cx {
@@ -276,22 +286,19 @@ impl Cx {
         Ok(admitted)
     }
 
-    /// The queue on which this process works on what is meant for `queue`.
-    pub(crate) fn worked_on(&self, queue: &str) -> String {
+    /// The queue in which hints of `queue` are put: its own, and where this process is the only one the first of those it
+    /// works on.
+    pub(crate) fn worked_on<'a>(&'a self, queue: &'a str) -> &'a str {
+        if self.settings.lease_ttl.is_some() {
+            return queue;
+        }
         let known = self.settings.queues.iter().find(|known| *known == queue).or(self.settings.queues.first());
-        known.map_or(queue, String::as_str).to_owned()
+        known.map_or(queue, String::as_str)
     }
 
-    /// Tells the broker as much as the window holds; the dispatcher tells the rest, and what gets lost.
+    /// Tells the broker of tasks that were just made, as long as their queues are shallow; the dispatcher tells the rest,
+    /// and what gets lost.
     pub async fn hint(&self, hints: Vec<Hint>) -> Result<()> {
-        let hints: Vec<Hint> =
-            hints.into_iter().map(|hint| Hint { queue: self.worked_on(&hint.queue), ..hint }).collect();
-        let Some(first) = hints.first() else { return Ok(()) };
-        let room = self.settings.window.saturating_sub(self.broker.depth(&first.queue).await?);
-        let hints: Vec<Hint> = hints.into_iter().take(room).collect();
-        if !hints.is_empty() {
-            self.broker.publish(hints).await?;
-        }
-        Ok(())
+        dispatch::tell_at_once(self, hints).await
     }
 }

@@ -361,7 +361,7 @@ pub struct Read<T> {
     pub doc: T,
 }
 
-fn decode<T: DeserializeOwned>(kind: DocKind, id: &str, doc: &Doc) -> Result<Read<T>> {
+pub(crate) fn decode<T: DeserializeOwned>(kind: DocKind, id: &str, doc: &Doc) -> Result<Read<T>> {
     let body = doc
         .read()
         .map_err(|error| StoreError::Corrupt { what: format!("{} {id}", kind.as_str()), message: error.to_string() })?;

@@ -13,10 +13,11 @@ use crate::sabotage::Rule;
 use crate::settle::{self, Moment, Settled};
 use crate::{files, relay};
 use jobpipe_core::{
-    Commit, ErrorClass, Gathered, Output, Record, RunFacts, StageCx, StageInput, StageKind, Task, TaskError, TaskInput,
-    TaskState,
+    Clock, Commit, ErrorClass, Gathered, Output, Record, RunFacts, StageCx, StageInput, StageKind, Stop, Task,
+    TaskError, TaskInput, TaskState,
 };
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What may wait to be written, in the unit of [`Work::weight`].
 pub(crate) const UNWRITTEN: u32 = 128;
@@ -34,6 +35,13 @@ impl Work {
         let batches = self.settled.batches.iter().flat_map(|(_, batches)| batches);
         let records: usize = batches.map(|batch| batch.count).sum();
         u32::try_from(1 + records / RECORDS).unwrap_or(UNWRITTEN).min(UNWRITTEN)
+    }
+
+    /// For how long there will be no permit of its limit key, where it ended for want of one.
+    pub(crate) fn throttled(&self) -> Option<Duration> {
+        let waits = self.settled.retries.iter().filter(|(_, error, _)| error.class == ErrorClass::Throttled);
+        let waits = waits.filter_map(|(_, error, _)| error.retry_after_ms).filter(|wait| *wait > 0);
+        waits.max().map(Duration::from_millis)
     }
 }
 
@@ -109,6 +117,11 @@ fn compile(cx: &Cx, layout: &Layout, first: &str) -> std::result::Result<Vec<Lin
     Ok(links)
 }
 
+/// What a task that was told to end soon gets for it.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Asks the outside, as long as a task may: past the soft limit the stage is told to stop, and puts back what it has not
+/// asked yet; past the hard one it is abandoned.
 async fn gather(
     cx: &Cx,
     chain: &[Link],
@@ -116,8 +129,36 @@ async fn gather(
     facts: &Arc<RunFacts>,
 ) -> std::result::Result<Gathered, TaskError> {
     let Some(first) = chain.first() else { return Ok(Gathered::Records(Vec::new())) };
-    let stage_cx = StageCx { facts: Arc::clone(facts), clock: Arc::clone(&cx.clock), stop: Arc::clone(&cx.stop) };
-    first.code.gather(input, &stage_cx).await
+    let soft = cx.settings.soft_limit;
+    let until = cx.clock.monotonic() + soft;
+    let stop = Arc::new(SoftStop { process: Arc::clone(&cx.stop), clock: Arc::clone(&cx.clock), until });
+    let stage_cx = StageCx { facts: Arc::clone(facts), clock: Arc::clone(&cx.clock), stop };
+    tokio::select! {
+        biased;
+        gathered = first.code.gather(input, &stage_cx) => gathered,
+        () = cx.clock.sleep(soft + GRACE) => Err(TaskError {
+            class: ErrorClass::Transient,
+            code: "JP197".to_owned(),
+            message: format!(
+                "stage `{}`: asking took more than {:?} and was broken off; put fewer requests into one task or raise the limit of the source's rate",
+                first.name, soft + GRACE
+            ),
+            retry_after_ms: None,
+        }),
+    }
+}
+
+/// Tells a stage to stop when the process stops, or when the task has had its time.
+struct SoftStop {
+    process: Arc<dyn Stop>,
+    clock: Arc<dyn Clock>,
+    until: Duration,
+}
+
+impl Stop for SoftStop {
+    fn is_stopping(&self) -> bool {
+        self.process.is_stopping() || self.clock.monotonic() >= self.until
+    }
 }
 
 async fn load(cx: &Cx, id: &str) -> Result<Vec<Record>> {

@@ -1,6 +1,7 @@
 //! How a claimed task gets its turn: a slot while it is computed, room while it is written, alone if it is a suspect.
 
 use crate::cx::Cx;
+use crate::dispatch::Entered;
 use crate::error::{EngineError, Result};
 use crate::execute;
 use crate::patience::Patience;
@@ -8,7 +9,8 @@ use jobpipe_core::{Commit, Task, TaskState};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::sync::{Mutex, RwLock, Semaphore, SemaphorePermit};
+use std::time::Duration;
+use tokio::sync::{Mutex, RwLock, Semaphore, SemaphorePermit, watch};
 
 /// What limits how many tasks run at once.
 pub(crate) struct Gate {
@@ -21,6 +23,8 @@ pub(crate) struct Gate {
     alone: RwLock<()>,
     /// The concurrency of stages that limit it, by (definition, stage).
     stages: Mutex<HashMap<(String, String), Arc<Semaphore>>>,
+    /// What is computed now is not waited for any more.
+    abandon: watch::Sender<bool>,
 }
 
 impl Gate {
@@ -32,6 +36,7 @@ impl Gate {
             unwritten: Semaphore::new(execute::UNWRITTEN as usize),
             alone: RwLock::new(()),
             stages: Mutex::new(HashMap::new()),
+            abandon: watch::Sender::new(false),
         }
     }
 
@@ -46,56 +51,92 @@ impl Gate {
         self.slots.available_permits()
     }
 
+    /// Nothing that is computed now is waited for any more.
+    pub(crate) fn abandon(&self) {
+        self.abandon.send_replace(true);
+    }
+
+    /// Resolves then.
+    async fn abandoned(&self) {
+        // the sender lives as long as this
+        let mut told = self.abandon.subscribe();
+        drop(told.wait_for(|abandoned| *abandoned).await);
+    }
+
     /// Tasks that were computed since the engine began.
     pub(crate) fn computed(&self) -> usize {
         self.computed.load(Ordering::Relaxed)
     }
 }
 
-/// One claimed task, to its end; it is given back where the store does not answer, or the place is not fit for it.
+/// One claimed task, to its end; it is given back where it cannot begin yet, where the store does not answer, or where the
+/// place is not fit for it.
 pub(crate) async fn pass(cx: &Cx, mut patience: Patience, gate: &Gate, task: &Task) -> Result<()> {
-    match patience.with(execute_in_turn(cx, gate, task).await).await {
+    let entered = match cx.dispatch.groups.enter(&task.task.group, cx.clock.monotonic()) {
+        Ok(entered) => entered,
+        Err(wait) => return give_back(cx, &mut patience, task, wait.mul_f64(1.0 + cx.ids.fraction())).await,
+    };
+    match patience.with(execute_in_turn(cx, gate, task, entered).await).await {
         // held until the store answers; if the commit was applied after all, giving back changes nothing
-        Ok(None) => while patience.with(release(cx, task).await).await?.is_none() {},
-        Ok(Some(())) => {}
+        Ok(None) => give_back(cx, &mut patience, task, Duration::ZERO).await,
+        Ok(Some(Turn::Taken)) => Ok(()),
+        Ok(Some(Turn::Missed)) => give_back(cx, &mut patience, task, Duration::ZERO).await,
         Err(error) => {
             if let EngineError::Stage(_) = &error {
-                release(cx, task).await?;
+                release(cx, task, Duration::ZERO).await?;
             }
-            return Err(error);
+            Err(error)
         }
     }
-    Ok(())
 }
 
-async fn execute_in_turn(cx: &Cx, gate: &Gate, task: &Task) -> Result<()> {
-    let Ok(slot) = gate.slots.acquire().await else { return Ok(()) };
+/// What became of a task's turn.
+enum Turn {
+    /// What happened to the claim is in the store.
+    Taken,
+    /// The process stops, so the task is not computed, or not to its end.
+    Missed,
+}
+
+async fn execute_in_turn(cx: &Cx, gate: &Gate, task: &Task, entered: Option<Entered<'_>>) -> Result<Turn> {
+    let Ok(slot) = gate.slots.acquire().await else { return Ok(Turn::Missed) };
     let limit = stage_limit(cx, gate, task).await?;
     let stage = match &limit {
         Some(limit) => limit.acquire().await.ok(),
         None => None,
     };
+    if cx.stop.is_stopping() {
+        return Ok(Turn::Missed);
+    }
     if task.task.crashes > 0 {
         let _alone = gate.alone.write().await;
-        through(cx, gate, task, (slot, stage)).await
+        through(cx, gate, task, (slot, stage, entered)).await
     } else {
         let _beside = gate.alone.read().await;
-        through(cx, gate, task, (slot, stage)).await
+        through(cx, gate, task, (slot, stage, entered)).await
     }
 }
 
+/// What a task holds while it is computed: a slot, one of its stage's, and one of its limit key's.
+type Holds<'a> = (SemaphorePermit<'a>, Option<SemaphorePermit<'a>>, Option<Entered<'a>>);
+
 /// Computes with the slot, and writes without.
-async fn through(
-    cx: &Cx,
-    gate: &Gate,
-    task: &Task,
-    slot: (SemaphorePermit<'_>, Option<SemaphorePermit<'_>>),
-) -> Result<()> {
-    let Some(work) = execute::work(cx, task).await? else { return Ok(()) };
+async fn through(cx: &Cx, gate: &Gate, task: &Task, holds: Holds<'_>) -> Result<Turn> {
+    let work = tokio::select! {
+        biased;
+        work = execute::work(cx, task) => work?,
+        () = gate.abandoned() => return Ok(Turn::Missed),
+    };
+    let Some(work) = work else { return Ok(Turn::Taken) };
+    match work.throttled() {
+        Some(wait) => cx.dispatch.groups.throttled(&task.task.group, wait, cx.clock.monotonic()),
+        None => cx.dispatch.groups.eased(&task.task.group, cx.settings.slots, cx.clock.monotonic()),
+    }
     let _room = gate.unwritten.acquire_many(work.weight()).await;
-    drop(slot);
+    drop(holds);
     gate.computed.fetch_add(1, Ordering::Relaxed);
-    execute::write(cx, task, work).await
+    execute::write(cx, task, work).await?;
+    Ok(Turn::Taken)
 }
 
 async fn stage_limit(cx: &Cx, gate: &Gate, task: &Task) -> Result<Option<Arc<Semaphore>>> {
@@ -108,17 +149,24 @@ async fn stage_limit(cx: &Cx, gate: &Gate, task: &Task) -> Result<Option<Arc<Sem
     Ok(Some(Arc::clone(semaphore)))
 }
 
-/// Gives a claim back uncharged: what failed is this place (a full disk), not the task.
-async fn release(cx: &Cx, task: &Task) -> Result<()> {
+/// Gives a claim back uncharged, not to be taken before `wait` is over; it is held until the store answers.
+pub(crate) async fn give_back(cx: &Cx, patience: &mut Patience, task: &Task, wait: Duration) -> Result<()> {
+    while patience.with(release(cx, task, wait).await).await?.is_none() {}
+    Ok(())
+}
+
+/// What failed is this place (a full disk), or the moment, not the task: nothing of it changes, its crashes included.
+async fn release(cx: &Cx, task: &Task, wait: Duration) -> Result<()> {
+    let wait = jobpipe_core::Millis::try_from(wait.as_millis()).unwrap_or(jobpipe_core::Millis::MAX);
     let commit = Commit {
         id: task.task.id.clone(),
         fence: task.fence,
         renewal: None,
         state: TaskState::Ready,
-        not_before: 0,
-        crashes: 0,
+        not_before: if wait == 0 { 0 } else { cx.now().saturating_add(wait) },
+        crashes: task.task.crashes,
         input: None,
-        result: jobpipe_core::TaskResult::default(),
+        result: task.result.clone().unwrap_or_default(),
         nonce: cx.ids.nonce(),
     };
     cx.store.tasks_commit(vec![commit]).await?;

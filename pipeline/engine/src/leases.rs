@@ -49,6 +49,11 @@ impl Held {
         self.lock().contains(claim)
     }
 
+    /// How much this process works on.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeSet<Claim>> {
         self.claims.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -84,7 +84,10 @@ async fn relay_open(cx: &Cx, task: &NewTask, result: &TaskResult, stored: &Store
     cx.store.tasks_close(std::slice::from_ref(&task.id)).await?;
     tell(cx, task, result, children.len());
     cx.at(Point::RelayHint)?;
-    let hints = children.iter().filter(|child| child.not_before <= cx.now()).map(hint).collect();
+    let can_begin = |child: &&NewTask| {
+        child.not_before <= cx.now() && cx.dispatch.groups.room(&child.group, cx.clock.monotonic()) > 0
+    };
+    let hints = children.iter().filter(can_begin).map(hint).collect();
     cx.hint(hints).await?;
     cx.news.tell();
     Ok(())

@@ -1,13 +1,13 @@
 //! The sweep repeats every step that a crash may have skipped. All of it is idempotent.
 
 use crate::cx::Cx;
-use crate::docs::{self, ImportDoc, Read, TargetDoc};
+use crate::docs::{ImportDoc, Read, TargetDoc};
 use crate::drain;
 use crate::error::Result;
 use crate::leases::{Claim, Held, Watch};
 use crate::sabotage::Rule;
 use crate::settle;
-use crate::{admission, closing, relay, retention};
+use crate::{admission, closing, fleet_limiter, relay, retention, versions, workers};
 use jobpipe_core::{Commit, DocKind, ErrorClass, Task, TaskError, TaskInput, TaskState};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,6 +24,10 @@ pub struct Memory {
     tasks: Watch,
     /// Leases of targets.
     targets: Watch,
+    /// Processes that say that they live.
+    workers: Watch,
+    /// When keys without use were removed last, on the own clock.
+    limits: Duration,
 }
 
 /// What an engine does first. The only one there is frees everything that is held, for no other owner lives; one of
@@ -65,7 +69,7 @@ async fn take_standing(cx: &Cx, memory: &mut Memory, runs: &[String]) -> Result<
     for run in runs {
         let stands =
             |task: &Task| !held.holds(&Claim::of(task)) && look.stands(cx, &task.task.id, task.fence, task.renewal);
-        free_running(cx, run, stands).await?;
+        versions::unless_unknown(cx, free_running(cx, run, stands).await)?;
     }
     Ok(())
 }
@@ -79,15 +83,15 @@ async fn free_running(cx: &Cx, run: &str, mut is_free: impl FnMut(&Task) -> bool
         after.clone_from(&last.task.id);
         for task in &tasks {
             if is_free(task) {
-                free(cx, task).await?;
+                free(cx, task, "the process died while it worked on this").await?;
                 cx.news.tell();
             }
         }
     }
 }
 
-/// A task whose owner died: ready again with one more crash, or dead when one input did it too often.
-async fn free(cx: &Cx, task: &Task) -> Result<()> {
+/// A running task that nobody works on, and why: ready again with one more crash, or dead when one input did it too often.
+pub(crate) async fn free(cx: &Cx, task: &Task, why: &str) -> Result<()> {
     let crashes = task.task.crashes + 1;
     let single = match &task.task.input {
         TaskInput::Requests(requests) => requests.len() <= 1,
@@ -113,7 +117,7 @@ async fn free(cx: &Cx, task: &Task) -> Result<()> {
             class: ErrorClass::Poison,
             code: "JP190".to_owned(),
             message: format!(
-                "this input was being worked on when the process died, {crashes} times; it is set aside, its neighbours are done"
+                "{crashes} times in a row this input came to no end, the last time because {why}; it is set aside, its neighbours are done"
             ),
             retry_after_ms: None,
         };
@@ -125,6 +129,11 @@ async fn free(cx: &Cx, task: &Task) -> Result<()> {
     Ok(())
 }
 
+/// How often limit keys without use are removed.
+const HOUR: Duration = Duration::from_secs(3_600);
+/// For how long nobody has used them.
+const UNUSED: Duration = Duration::from_secs(86_400);
+
 /// One sweep over all imports. `at_once`: nobody else is at work, so relays are repeated without a second look.
 pub async fn sweep(cx: &Cx, memory: &mut Memory, at_once: bool) -> Result<()> {
     let mut unrelayed = BTreeSet::new();
@@ -133,30 +142,56 @@ pub async fn sweep(cx: &Cx, memory: &mut Memory, at_once: bool) -> Result<()> {
     let runs: Vec<String> = open.map(|open| open.facts.run.clone()).collect();
     take_standing(cx, memory, &runs).await?;
     for (name, import) in imports {
-        if let Some(open) = &import.doc.open {
-            let run = &open.facts.run;
-            if cx.keeps(Rule::SweepRun) && cx.store.doc(DocKind::Run, run).await?.is_none() {
-                admission::ensure(cx, open).await?;
-            }
-            for state in [TaskState::Done, TaskState::Dead] {
-                for task in cx.store.tasks_open(run, state, "", cx.settings.page).await? {
-                    if at_once || memory.unrelayed.contains(&task.task.id) {
-                        relay::relay(cx, &task).await?;
-                    } else {
-                        unrelayed.insert(task.task.id);
-                    }
-                }
-            }
-            closing::advance(cx, run).await?;
-        }
-        drain::wake_targets(cx, &name).await?;
-        retention::clear(cx, &name).await?;
+        let again = |id: &String| at_once || memory.unrelayed.contains(id);
+        let swept = sweep_one(cx, &name, &import.doc, again).await;
+        unrelayed.extend(versions::unless_unknown(cx, swept)?.unwrap_or_default());
     }
     memory.unrelayed = unrelayed;
-    Ok(())
+    let now = cx.clock.monotonic();
+    if now.saturating_sub(memory.limits) >= HOUR {
+        memory.limits = now;
+        fleet_limiter::clear(&*cx.store, cx.now(), UNUSED).await?;
+    }
+    workers::clear(cx, &mut memory.workers).await
 }
 
-/// Every import, by name.
+/// Sweeps one import; gives the tasks that nobody has relayed yet.
+async fn sweep_one(
+    cx: &Cx,
+    name: &str,
+    import: &ImportDoc,
+    again: impl Fn(&String) -> bool,
+) -> Result<BTreeSet<String>> {
+    let mut unrelayed = BTreeSet::new();
+    if let Some(open) = &import.open {
+        let run = &open.facts.run;
+        if cx.keeps(Rule::SweepRun) && cx.store.doc(DocKind::Run, run).await?.is_none() {
+            admission::ensure(cx, open).await?;
+        }
+        for state in [TaskState::Done, TaskState::Dead] {
+            for task in cx.store.tasks_open(run, state, "", cx.settings.page).await? {
+                if again(&task.task.id) {
+                    relay::relay(cx, &task).await?;
+                } else {
+                    unrelayed.insert(task.task.id);
+                }
+            }
+        }
+        closing::advance(cx, run).await?;
+    }
+    drain::wake_targets(cx, name).await?;
+    retention::clear(cx, name).await?;
+    Ok(unrelayed)
+}
+
+/// Every import that this version can read, by name.
 pub async fn imports(cx: &Cx) -> Result<Vec<(String, Read<ImportDoc>)>> {
-    docs::all(&*cx.store, DocKind::Import, "").await
+    let mut imports = Vec::new();
+    let mut after = String::new();
+    loop {
+        let page = versions::page(cx, DocKind::Import, &after, cx.settings.page).await?;
+        let Some((last, _)) = page.last() else { return Ok(imports) };
+        after.clone_from(last);
+        imports.extend(page.into_iter().filter_map(|(name, read)| Some((name, read?))));
+    }
 }

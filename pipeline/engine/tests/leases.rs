@@ -137,8 +137,10 @@ async fn a_slow_task_whose_owner_lives_is_left_to_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_process_that_stops_renews_what_it_still_finishes() {
-    let world = shared(12);
-    late(&world, "list/0", TTL * 3);
+    let ttl = Duration::from_secs(4);
+    let world = World { lease_ttl: Some(ttl), ..shared(12) };
+    // it gets 15 s for what it has begun
+    late(&world, "list/0", ttl * 3);
     let run = admit(&world).await;
     let first = Process::start(&world);
     until("the first claims", async || !running(&world, &run).await.is_empty()).await;

@@ -6,17 +6,19 @@ use crate::schema::INDEXES;
 use crate::server::Database;
 use crate::tasks::page as tasks;
 use crate::{MongoSettings, batches, connect, dead, docs, heads, rows, seen};
-use jobpipe_core::{DocKind, RowId, TaskState};
+use jobpipe_core::{DocKind, RowId, TaskGroup, TaskState};
 use mongodb::bson::{Bson, Document, doc};
 use std::collections::BTreeSet;
 
 fn queries() -> Vec<Query> {
     let id = RowId { target: "t".to_owned(), import: "i".to_owned(), export: "e".to_owned(), key: "k".to_owned() };
+    let group = TaskGroup { run: "r".to_owned(), queue: "q".to_owned(), group: "g".to_owned() };
     let urls = ["u".to_owned(), "w".to_owned()];
     vec![
         tasks::any_open("r", "s"),
-        tasks::ready("r", 5, "a", 10),
-        tasks::next_due("r"),
+        tasks::group("r", "q", None),
+        tasks::group("r", "q", Some("g")),
+        tasks::ready(&group, 5, "a", 10),
         tasks::open("r", TaskState::Done, "a", 10),
         tasks::of("r", None, "a", 10),
         tasks::of("r", Some("s"), "a", 10),

@@ -44,9 +44,10 @@ pub(crate) const INDEXES: [Index; 11] = [
     index(TASKS, "task_of_run", &["run", "k"]),
     // "Is some task of the stage open?", answered from the index alone.
     index(TASKS, "task_of_stage", &["run", "stage", "stand"]),
-    // The ready ones in order of id, those not yet due passed over, and what the sweep walks.
+    // What the sweep walks.
     index(TASKS, "task_open", &["run", "stand", "k", "not_before"]),
-    index(TASKS, "task_due", &["run", "stand", "not_before"]),
+    // The ready ones of a queue and limit key in order of id, those not yet due passed over.
+    index(TASKS, "task_ready", &["run", "stand", "queue", "group", "k", "not_before"]),
     // The walk of a target.
     index(HEADS, "head_changed", &["ledger", "changed", "k"]),
     // Live ones by key, and the counts.

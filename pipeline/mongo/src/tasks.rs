@@ -10,7 +10,9 @@ use crate::bulk;
 use crate::schema::TASKS;
 use crate::{MongoStore, batches, read, seen};
 use async_trait::async_trait;
-use jobpipe_core::{Commit, Millis, NewTask, ReadyTask, StoreResult, Task, TaskCount, TaskId, TaskState, TaskStore};
+use jobpipe_core::{
+    Commit, Millis, NewTask, ReadyTask, StoreResult, Task, TaskCount, TaskGroup, TaskId, TaskState, TaskStore,
+};
 
 #[async_trait]
 impl TaskStore for MongoStore {
@@ -52,14 +54,32 @@ impl TaskStore for MongoStore {
         Ok(!read::find(&self.link, page::any_open(run, stage)).await?.is_empty())
     }
 
-    async fn tasks_ready(&self, run: &str, now: Millis, after: &str, limit: usize) -> StoreResult<Vec<ReadyTask>> {
-        let found = read::find(&self.link, page::ready(run, now, after, limit)).await?;
-        found.iter().map(|document| page::ready_task(run, document)).collect()
+    async fn tasks_groups(
+        &self,
+        run: &str,
+        queue: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> StoreResult<Vec<String>> {
+        let (mut groups, mut after) = (Vec::new(), after.map(str::to_owned));
+        while groups.len() < limit {
+            let found = read::find(&self.link, page::group(run, queue, after.as_deref())).await?;
+            let Some(group) = found.first().map(|document| page::group_of(document)).transpose()? else { break };
+            after = Some(group.clone());
+            groups.push(group);
+        }
+        Ok(groups)
     }
 
-    async fn tasks_next_due(&self, run: &str) -> StoreResult<Option<Millis>> {
-        let found = read::find(&self.link, page::next_due(run)).await?;
-        found.first().map(|document| page::due(document)).transpose()
+    async fn tasks_ready(
+        &self,
+        group: &TaskGroup,
+        now: Millis,
+        after: &str,
+        limit: usize,
+    ) -> StoreResult<Vec<ReadyTask>> {
+        let found = read::find(&self.link, page::ready(group, now, after, limit)).await?;
+        found.iter().map(|document| page::ready_task(document)).collect()
     }
 
     async fn tasks_open(&self, run: &str, state: TaskState, after: &str, limit: usize) -> StoreResult<Vec<Task>> {

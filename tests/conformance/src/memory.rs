@@ -5,7 +5,7 @@ mod heads;
 mod rows;
 mod tasks;
 
-use jobpipe_core::{DeadLetter, Doc, DocKind, Head, Row, RowId, Task, TaskId};
+use jobpipe_core::{DeadLetter, Doc, DocKind, Head, Row, RowId, Task, TaskGroup, TaskId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -28,6 +28,8 @@ struct Inner {
     tasks: BTreeMap<TaskId, Task>,
     /// Ids of the tasks of each run.
     runs: BTreeMap<String, BTreeSet<TaskId>>,
+    /// The ready ones.
+    ready: BTreeSet<(TaskGroup, TaskId)>,
     /// By run, then stage and fingerprint: the task that claimed it.
     seen: BTreeMap<String, BTreeMap<(String, String), TaskId>>,
     batches: BTreeMap<String, Vec<u8>>,

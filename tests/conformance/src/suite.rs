@@ -4,6 +4,7 @@ pub mod broker;
 pub mod claims;
 pub mod dead;
 pub mod docs;
+pub mod groups;
 pub mod head_pages;
 pub mod heads;
 pub mod rows;
@@ -42,8 +43,10 @@ macro_rules! store_suite {
                 says_which_commits_applied, keeps_the_nonce_of_the_commit_that_won, leaves_or_replaces_the_input,
                 lets_one_of_eight_committers_win, goes_from_retry_to_a_new_claim;
             task_pages:
-                lists_ready_ones_by_id, lists_ready_ones_page_by_page, knows_the_next_due_time,
+                lists_ready_ones_by_id, lists_ready_ones_page_by_page,
                 lists_open_ones_by_state, lists_a_run_and_a_stage, counts_by_stage_and_state;
+            groups:
+                lists_groups_that_wait, lists_each_of_many_groups_once;
             seen:
                 claims_are_read_back, is_apart_by_run_and_stage, gives_each_fingerprint_to_one_of_eight,
                 keeps_the_first_batch, purges_one_run_alone;

@@ -221,5 +221,6 @@ pub(crate) fn cx(world: &Arc<World>, gate: &Arc<Gate>, setup: &Setup) -> Arc<Cx>
         news: News::default(),
         settling: jobpipe_engine::Settling::default(),
         known: Mutex::default(),
+        dispatch: jobpipe_engine::Dispatch::default(),
     })
 }

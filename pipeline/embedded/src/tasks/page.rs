@@ -2,7 +2,7 @@
 
 use crate::codec::{limit, short, state, state_number, unpack, unsigned};
 use crate::fault::Fault;
-use jobpipe_core::{Millis, NewTask, ReadyTask, StoreResult, Task, TaskCount, TaskState};
+use jobpipe_core::{Millis, NewTask, ReadyTask, StoreResult, Task, TaskCount, TaskGroup, TaskState};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use std::collections::BTreeMap;
 
@@ -28,9 +28,13 @@ const OF_STAGE: &str = select!(
     "task INDEXED BY task_of_run JOIN task_body ON task = n \
      WHERE run = ?1 AND id > ?2 AND stage = ?4 ORDER BY id LIMIT ?3"
 );
-const READY: &str = "SELECT id, stage, queue, limit_key, crashes FROM task INDEXED BY task_open \
-    WHERE run = ?1 AND state = 0 AND open = 1 AND id > ?3 AND not_before <= ?2 ORDER BY id LIMIT ?4";
-const NEXT_DUE: &str = "SELECT min(not_before) FROM task INDEXED BY task_due WHERE run = ?1 AND state = 0";
+const READY: &str = "SELECT id, fence FROM task INDEXED BY task_ready \
+    WHERE run = ?1 AND queue = ?2 AND limit_key = ?3 AND state = 0 AND id > ?5 AND not_before <= ?4 ORDER BY id LIMIT ?6";
+/// The next group: one seek, however many tasks wait in the last one.
+const GROUP: &str = "SELECT limit_key FROM task INDEXED BY task_ready \
+    WHERE run = ?1 AND queue = ?2 AND state = 0 AND limit_key > ?3 ORDER BY limit_key LIMIT 1";
+const FIRST_GROUP: &str = "SELECT limit_key FROM task INDEXED BY task_ready \
+    WHERE run = ?1 AND queue = ?2 AND state = 0 ORDER BY limit_key LIMIT 1";
 const ANY_OPEN: &str = "SELECT 1 FROM task INDEXED BY task_of_stage WHERE run = ?1 AND stage = ?2 AND open = 1 LIMIT 1";
 /// Grouped as the index is ordered, so that nothing is sorted; open and closed are added up afterwards.
 const COUNT: &str = "SELECT stage, state, count(*) FROM task INDEXED BY task_of_stage WHERE run = ?1 \
@@ -38,7 +42,7 @@ const COUNT: &str = "SELECT stage, state, count(*) FROM task INDEXED BY task_of_
 
 /// Looked at by the test of plans.
 #[cfg(test)]
-pub(crate) const STATEMENTS: [&str; 8] = [ONE, OPEN, OF_RUN, OF_STAGE, READY, NEXT_DUE, ANY_OPEN, COUNT];
+pub(crate) const STATEMENTS: [&str; 9] = [ONE, OPEN, OF_RUN, OF_STAGE, READY, GROUP, FIRST_GROUP, ANY_OPEN, COUNT];
 
 /// A task as its columns have it.
 pub(crate) struct TaskRow {
@@ -129,31 +133,40 @@ pub(crate) fn of(
     }
 }
 
-pub(crate) fn ready(
+pub(crate) fn groups(
     conn: &Connection,
     run: &str,
+    queue: &str,
+    mut after: Option<String>,
+    most: usize,
+) -> Result<Vec<String>, Fault> {
+    let mut groups = Vec::new();
+    while groups.len() < most {
+        let next: Option<String> = match &after {
+            None => conn.prepare_cached(FIRST_GROUP)?.query_row([run, queue], |row| row.get(0)).optional()?,
+            Some(after) => conn.prepare_cached(GROUP)?.query_row([run, queue, after], |row| row.get(0)).optional()?,
+        };
+        let Some(group) = next else { break };
+        groups.push(group.clone());
+        after = Some(group);
+    }
+    Ok(groups)
+}
+
+pub(crate) fn ready(
+    conn: &Connection,
+    of: &TaskGroup,
     now: Millis,
     after: &str,
     most: usize,
 ) -> Result<Vec<ReadyTask>, Fault> {
     let mut statement = conn.prepare_cached(READY)?;
-    let mut rows = statement.query(params![run, now, after, limit(most)])?;
+    let mut rows = statement.query(params![of.run, of.queue, of.group, now, after, limit(most)])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push(ReadyTask {
-            id: row.get(0)?,
-            run: run.to_owned(),
-            stage: row.get(1)?,
-            queue: row.get(2)?,
-            group: row.get(3)?,
-            crashes: short("task", row.get(4)?)?,
-        });
+        found.push(ReadyTask { id: row.get(0)?, fence: unsigned("task", row.get(1)?)? });
     }
     Ok(found)
-}
-
-pub(crate) fn next_due(conn: &Connection, run: &str) -> Result<Option<Millis>, Fault> {
-    Ok(conn.prepare_cached(NEXT_DUE)?.query_row([run], |row| row.get(0))?)
 }
 
 pub(crate) fn any_open(conn: &Connection, run: &str, stage: &str) -> Result<bool, Fault> {

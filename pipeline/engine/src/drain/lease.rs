@@ -5,6 +5,7 @@ use crate::docs::{self, ClosedRun, EpochDoc, ImportDoc, Read, TargetDoc};
 use crate::error::Result;
 use crate::failpoint::Point;
 use crate::sabotage::Rule;
+use crate::versions;
 use crate::{admission, epoch};
 use jobpipe_core::{DocKind, Millis, TargetRef};
 use std::collections::BTreeSet;
@@ -168,10 +169,10 @@ pub(super) async fn nudge(cx: &Cx, target: &str) -> Result<()> {
 pub(crate) async fn wake_waiting(cx: &Cx) -> Result<()> {
     let mut after = String::new();
     loop {
-        let page: Vec<(String, Read<TargetDoc>)> =
-            docs::list(&*cx.store, DocKind::Target, "", &after, cx.settings.page).await?;
+        let page = versions::page::<TargetDoc>(cx, DocKind::Target, &after, cx.settings.page).await?;
         let Some((last, _)) = page.last() else { return Ok(()) };
         after.clone_from(last);
+        let page: Vec<_> = page.into_iter().filter_map(|(id, read)| Some((id, read?))).collect();
         for (id, _) in page.iter().filter(|(_, read)| read.doc.owner.is_none() && !read.doc.busy) {
             if !cx.store.rows_attention(id, None, 1).await?.is_empty() {
                 nudge(cx, id).await?;
@@ -252,10 +253,10 @@ pub(crate) async fn renew(cx: &Cx, target: &str) -> Result<()> {
 pub(crate) async fn free_leases(cx: &Cx, mut is_free: impl FnMut(&str, &TargetDoc) -> bool) -> Result<()> {
     let mut after = String::new();
     loop {
-        let page: Vec<(String, Read<TargetDoc>)> =
-            docs::list(&*cx.store, DocKind::Target, "", &after, cx.settings.page).await?;
+        let page = versions::page::<TargetDoc>(cx, DocKind::Target, &after, cx.settings.page).await?;
         let Some((last, _)) = page.last() else { return Ok(()) };
         after.clone_from(last);
+        let page: Vec<_> = page.into_iter().filter_map(|(id, read)| Some((id, read?))).collect();
         for (id, read) in page.iter().filter(|(_, read)| read.doc.owner.is_some()) {
             if !is_free(id, &read.doc) {
                 continue;

@@ -56,6 +56,7 @@ fn cx(store: &Arc<MemoryStore>) -> Cx {
         news: News::default(),
         settling: crate::Settling::default(),
         known: Mutex::default(),
+        dispatch: crate::Dispatch::default(),
     }
 }
 

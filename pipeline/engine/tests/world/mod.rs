@@ -230,6 +230,7 @@ impl World {
             news: News::default(),
             settling: jobpipe_engine::Settling::default(),
             known: Mutex::default(),
+            dispatch: jobpipe_engine::Dispatch::default(),
         };
         (Arc::new(cx), stop)
     }

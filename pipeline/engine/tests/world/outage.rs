@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use jobpipe_conformance::MemoryStore;
 use jobpipe_core::{
     Commit, DeadLetter, Doc, DocKind, DocStore, Head, HeadCounts, HeadStore, HeadWrite, Millis, NewTask, ReadyTask,
-    Row, RowId, RowStore, RowWrite, Stamps, StoreError, StoreResult, Task, TaskCount, TaskId, TaskState, TaskStore,
+    Row, RowId, RowStore, RowWrite, Stamps, StoreError, StoreResult, Task, TaskCount, TaskGroup, TaskId, TaskState,
+    TaskStore,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -96,11 +97,23 @@ impl TaskStore for Outage {
     async fn tasks_any_open(&self, run: &str, stage: &str) -> StoreResult<bool> {
         self.ask(self.store.tasks_any_open(run, stage)).await
     }
-    async fn tasks_ready(&self, run: &str, now: Millis, after: &str, limit: usize) -> StoreResult<Vec<ReadyTask>> {
-        self.ask(self.store.tasks_ready(run, now, after, limit)).await
+    async fn tasks_groups(
+        &self,
+        run: &str,
+        queue: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> StoreResult<Vec<String>> {
+        self.ask(self.store.tasks_groups(run, queue, after, limit)).await
     }
-    async fn tasks_next_due(&self, run: &str) -> StoreResult<Option<Millis>> {
-        self.ask(self.store.tasks_next_due(run)).await
+    async fn tasks_ready(
+        &self,
+        group: &TaskGroup,
+        now: Millis,
+        after: &str,
+        limit: usize,
+    ) -> StoreResult<Vec<ReadyTask>> {
+        self.ask(self.store.tasks_ready(group, now, after, limit)).await
     }
     async fn tasks_open(&self, run: &str, state: TaskState, after: &str, limit: usize) -> StoreResult<Vec<Task>> {
         self.ask(self.store.tasks_open(run, state, after, limit)).await

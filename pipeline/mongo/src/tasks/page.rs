@@ -5,7 +5,7 @@ use crate::codec::{Fields, stand, stood};
 use crate::key;
 use crate::read::{self, Query};
 use crate::schema::TASKS;
-use jobpipe_core::{Millis, NewTask, ReadyTask, StoreResult, Task, TaskCount, TaskState};
+use jobpipe_core::{Millis, NewTask, ReadyTask, StoreResult, Task, TaskCount, TaskGroup, TaskState};
 use mongodb::bson::{Bson, RawDocument, doc};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,15 +37,25 @@ pub(crate) fn any_open(run: &str, stage: &str) -> Query {
     Query { fields: &["stand"], ..query("task_of_stage", filter, &[], 1) }
 }
 
-pub(crate) fn ready(run: &str, now: Millis, after: &str, limit: usize) -> Query {
-    let at = stand(TaskState::Ready, true);
-    let filter = doc! { "run": run, "stand": at, "k": { "$gt": key::of(&[after]) }, "not_before": { "$lte": now } };
-    Query { fields: &["_id", "stage", "queue", "group", "crashes"], ..query("task_open", filter, &["k"], limit) }
+/// The next group: one look at the index, however many tasks wait in the last one.
+pub(crate) fn group(run: &str, queue: &str, after: Option<&str>) -> Query {
+    let mut filter = doc! { "run": run, "stand": stand(TaskState::Ready, true), "queue": queue };
+    if let Some(after) = after {
+        filter.insert("group", doc! { "$gt": after });
+    }
+    Query { fields: &["group"], ..query("task_ready", filter, &["group"], 1) }
 }
 
-pub(crate) fn next_due(run: &str) -> Query {
-    let filter = doc! { "run": run, "stand": stand(TaskState::Ready, true) };
-    Query { fields: &["not_before"], ..query("task_due", filter, &["not_before"], 1) }
+pub(crate) fn group_of(document: &RawDocument) -> StoreResult<String> {
+    Fields::new("task", document).text("group").map(str::to_owned)
+}
+
+pub(crate) fn ready(group: &TaskGroup, now: Millis, after: &str, limit: usize) -> Query {
+    let filter = doc! {
+        "run": &group.run, "stand": stand(TaskState::Ready, true), "queue": &group.queue, "group": &group.group,
+        "k": { "$gt": key::of(&[after]) }, "not_before": { "$lte": now },
+    };
+    Query { fields: &["_id", "fence"], ..query("task_ready", filter, &["k"], limit) }
 }
 
 pub(crate) fn open(run: &str, state: TaskState, after: &str, limit: usize) -> Query {
@@ -104,20 +114,9 @@ pub(crate) fn task(document: &RawDocument) -> StoreResult<Task> {
     })
 }
 
-pub(crate) fn ready_task(run: &str, document: &RawDocument) -> StoreResult<ReadyTask> {
+pub(crate) fn ready_task(document: &RawDocument) -> StoreResult<ReadyTask> {
     let fields = Fields::new("task", document);
-    Ok(ReadyTask {
-        id: id(&fields)?,
-        run: run.to_owned(),
-        stage: fields.text("stage")?.to_owned(),
-        queue: fields.text("queue")?.to_owned(),
-        group: fields.text("group")?.to_owned(),
-        crashes: fields.short("crashes")?,
-    })
-}
-
-pub(crate) fn due(document: &RawDocument) -> StoreResult<Millis> {
-    Fields::new("task", document).number("not_before")
+    Ok(ReadyTask { id: id(&fields)?, fence: fields.unsigned("fence")? })
 }
 
 /// One count for each place where a task can stand: grouping by two fields at once is not everywhere.

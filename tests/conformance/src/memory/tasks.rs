@@ -2,7 +2,9 @@
 
 use super::{Inner, MemoryStore};
 use async_trait::async_trait;
-use jobpipe_core::{Commit, Millis, NewTask, ReadyTask, StoreResult, Task, TaskCount, TaskId, TaskState, TaskStore};
+use jobpipe_core::{
+    Commit, Millis, NewTask, ReadyTask, StoreResult, Task, TaskCount, TaskGroup, TaskId, TaskState, TaskStore,
+};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
@@ -33,7 +35,20 @@ impl Inner {
             nonce: 0,
             task,
         };
-        self.tasks.insert(stored.task.id.clone(), stored);
+        let id = stored.task.id.clone();
+        self.tasks.insert(id.clone(), stored);
+        self.file(&id);
+    }
+
+    /// Files a task whose state may have changed among the ready ones, or takes it out.
+    fn file(&mut self, id: &str) {
+        let Some(task) = self.tasks.get(id) else { return };
+        let entry = (group_of(&task.task), id.to_owned());
+        if task.state == TaskState::Ready {
+            self.ready.insert(entry);
+        } else {
+            self.ready.remove(&entry);
+        }
     }
 
     fn commit(&mut self, commit: Commit) -> bool {
@@ -52,6 +67,7 @@ impl Inner {
         }
         task.result = Some(commit.result);
         task.nonce = commit.nonce;
+        self.file(&commit.id);
         true
     }
 }
@@ -65,24 +81,18 @@ impl MemoryStore {
 
     /// Writes a commit by id alone, whatever state and fence the task has: what no store may do, for a simulation to show why.
     pub fn tasks_overwrite(&self, commit: &Commit) {
-        if let Some(task) = self.lock().tasks.get_mut(&commit.id) {
+        let mut inner = self.lock();
+        if let Some(task) = inner.tasks.get_mut(&commit.id) {
             task.state = TaskState::Running;
             task.fence = commit.fence;
             task.open = true;
         }
+        inner.file(&commit.id);
     }
 }
 
-fn ready_task(task: &Task) -> ReadyTask {
-    let new = &task.task;
-    ReadyTask {
-        id: new.id.clone(),
-        run: new.run.clone(),
-        stage: new.stage.clone(),
-        queue: new.queue.clone(),
-        group: new.group.clone(),
-        crashes: new.crashes,
-    }
+fn group_of(task: &NewTask) -> TaskGroup {
+    TaskGroup { run: task.run.clone(), queue: task.queue.clone(), group: task.group.clone() }
 }
 
 #[async_trait]
@@ -109,6 +119,7 @@ impl TaskStore for MemoryStore {
                 owner.clone_into(&mut task.owner);
                 task.renewal = 0;
                 claimed.push(task.clone());
+                inner.file(id);
             }
         }
         Ok(claimed)
@@ -148,17 +159,40 @@ impl TaskStore for MemoryStore {
         Ok(self.lock().all_tasks(run).any(|task| task.open && task.task.stage == stage))
     }
 
-    async fn tasks_ready(&self, run: &str, now: Millis, after: &str, limit: usize) -> StoreResult<Vec<ReadyTask>> {
+    async fn tasks_groups(
+        &self,
+        run: &str,
+        queue: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> StoreResult<Vec<String>> {
         let inner = self.lock();
-        let ready =
-            inner.tasks_after(run, after).filter(|task| task.state == TaskState::Ready && task.task.not_before <= now);
-        Ok(ready.take(limit).map(ready_task).collect())
+        let group = |group: &str| TaskGroup { run: run.to_owned(), queue: queue.to_owned(), group: group.to_owned() };
+        // the least text above that of the last group: a group is left behind in one step, however large
+        let mut from = (group(&after.map(|after| format!("{after}\0")).unwrap_or_default()), String::new());
+        let mut groups = Vec::new();
+        while groups.len() < limit
+            && let Some((next, _)) = inner.ready.range(from..).next()
+            && (next.run.as_str(), next.queue.as_str()) == (run, queue)
+        {
+            groups.push(next.group.clone());
+            from = (group(&format!("{}\0", next.group)), String::new());
+        }
+        Ok(groups)
     }
 
-    async fn tasks_next_due(&self, run: &str) -> StoreResult<Option<Millis>> {
+    async fn tasks_ready(
+        &self,
+        group: &TaskGroup,
+        now: Millis,
+        after: &str,
+        limit: usize,
+    ) -> StoreResult<Vec<ReadyTask>> {
         let inner = self.lock();
-        let ready = inner.all_tasks(run).filter(|task| task.state == TaskState::Ready);
-        Ok(ready.map(|task| task.task.not_before).min())
+        let from = (Bound::Excluded((group.clone(), after.to_owned())), Bound::Unbounded);
+        let ids = inner.ready.range(from).take_while(|(of, _)| of == group).map(|(_, id)| id);
+        let due = ids.filter_map(|id| inner.tasks.get(id)).filter(|task| task.task.not_before <= now);
+        Ok(due.take(limit).map(|task| ReadyTask { id: task.task.id.clone(), fence: task.fence }).collect())
     }
 
     async fn tasks_open(&self, run: &str, state: TaskState, after: &str, limit: usize) -> StoreResult<Vec<Task>> {
@@ -175,15 +209,15 @@ impl TaskStore for MemoryStore {
 
     async fn tasks_cancel(&self, run: &str) -> StoreResult<u64> {
         let mut inner = self.lock();
-        let Inner { runs, tasks, .. } = &mut *inner;
         let mut cancelled = 0;
-        for id in runs.get(run).into_iter().flatten() {
-            if let Some(task) = tasks.get_mut(id)
+        for id in inner.runs.get(run).cloned().unwrap_or_default() {
+            if let Some(task) = inner.tasks.get_mut(&id)
                 && task.state == TaskState::Ready
             {
                 task.state = TaskState::Cancelled;
                 task.open = false;
                 cancelled += 1;
+                inner.file(&id);
             }
         }
         Ok(cancelled)
@@ -232,6 +266,7 @@ impl TaskStore for MemoryStore {
         for id in inner.runs.remove(run).unwrap_or_default() {
             inner.tasks.remove(&id);
         }
+        inner.ready.retain(|(group, _)| group.run != run);
         inner.seen.remove(run);
         let prefix = format!("{run}/");
         let batches = inner.batches.range(prefix.clone()..).take_while(|(id, _)| id.starts_with(&prefix));

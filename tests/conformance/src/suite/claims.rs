@@ -1,6 +1,7 @@
 //! Tasks: claims, fences, renewals, commits.
 
 use super::Store;
+use super::groups::group;
 use super::samples::{commit, task, texts};
 use jobpipe_core::{Commit, Task, TaskInput, TaskState};
 use rand::SeedableRng;
@@ -173,12 +174,12 @@ pub async fn goes_from_retry_to_a_new_claim(store: Store) {
     claimed(&store, 1).await;
     let retry = Commit { not_before: 1_000, crashes: 2, ..commit("a", 1, TaskState::Ready, 1) };
     assert_eq!(store.tasks_commit(vec![retry]).await.unwrap(), [true]);
-    assert_eq!(store.tasks_next_due("r").await.unwrap(), Some(1_000));
-    assert!(store.tasks_ready("r", 999, "", 10).await.unwrap().is_empty());
+    assert!(store.tasks_ready(&group("r"), 999, "", 10).await.unwrap().is_empty());
     assert!(store.tasks_claim(&texts(&["a"]), "w", 999).await.unwrap().is_empty());
-    let ready = store.tasks_ready("r", 1_000, "", 10).await.unwrap();
-    assert_eq!(ready.iter().map(|task| (task.id.as_str(), task.crashes)).collect::<Vec<_>>(), [("a", 2)]);
+    let ready = store.tasks_ready(&group("r"), 1_000, "", 10).await.unwrap();
+    assert_eq!(ready.iter().map(|task| (task.id.as_str(), task.fence)).collect::<Vec<_>>(), [("a", 1)]);
     store.tasks_close(&texts(&["a"])).await.unwrap();
     assert!(store.tasks_any_open("r", "crawl").await.unwrap(), "a task to be tried again is open");
-    assert_eq!(store.tasks_claim(&texts(&["a"]), "w", 1_000).await.unwrap().len(), 1);
+    let claimed = store.tasks_claim(&texts(&["a"]), "w", 1_000).await.unwrap();
+    assert_eq!(claimed.iter().map(|task| task.task.crashes).collect::<Vec<_>>(), [2]);
 }

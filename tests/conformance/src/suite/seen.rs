@@ -1,6 +1,7 @@
 //! Seen fingerprints, batches, and the purge of a run.
 
 use super::Store;
+use super::groups::group;
 use super::samples::{head, letter, row, task, texts};
 use jobpipe_core::{Doc, DocKind, RowWrite};
 use serde_json::json;
@@ -80,5 +81,5 @@ pub async fn purges_one_run_alone(store: Store) {
     assert_eq!(store.heads_count("jobs").await.unwrap().all, 1);
     assert_eq!(store.rows_of("facebook:1", None, 10).await.unwrap().len(), 1);
     store.tasks_insert(vec![task("jobs@1", "crawl", "task of jobs@1")]).await.unwrap();
-    assert_eq!(store.tasks_ready("jobs@1", 0, "", 10).await.unwrap().len(), 1, "the id is free again");
+    assert_eq!(store.tasks_ready(&group("jobs@1"), 0, "", 10).await.unwrap().len(), 1, "the id is free again");
 }

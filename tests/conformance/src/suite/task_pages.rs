@@ -1,8 +1,9 @@
 //! Tasks: what is listed and counted.
 
 use super::Store;
+use super::groups::group;
 use super::samples::{commit, task, texts};
-use jobpipe_core::{NewTask, ReadyTask, Task, TaskCount, TaskState};
+use jobpipe_core::{NewTask, ReadyTask, Task, TaskCount, TaskGroup, TaskState};
 
 fn due(id: &str, not_before: i64) -> NewTask {
     NewTask { not_before, ..task("r", "crawl", id) }
@@ -13,23 +14,22 @@ fn ids(tasks: &[Task]) -> Vec<&str> {
 }
 
 pub async fn lists_ready_ones_by_id(store: Store) {
-    let mut odd = due("b", 100);
-    (odd.stage, odd.queue, odd.group) = ("map".to_owned(), "slow".to_owned(), String::new());
-    let tasks = vec![due("d", 0), odd, due("a", 50), due("e", 101), due("c", 0), task("q", "crawl", "aa")];
+    let other_queue = NewTask { queue: "slow".to_owned(), ..due("f", 0) };
+    let other_group = NewTask { group: String::new(), ..due("g", 0) };
+    let tasks = vec![due("d", 0), due("b", 100), due("a", 50), due("e", 101), due("c", 0), task("q", "crawl", "aa")];
     store.tasks_insert(tasks).await.unwrap();
-    store.tasks_claim(&texts(&["c"]), "w", 0).await.unwrap();
-    let ready = store.tasks_ready("r", 100, "", 10).await.unwrap();
-    assert_eq!(ready.iter().map(|task| task.id.as_str()).collect::<Vec<_>>(), ["a", "b", "d"]);
-    let second = ReadyTask {
-        id: "b".to_owned(),
-        run: "r".to_owned(),
-        stage: "map".to_owned(),
-        queue: "slow".to_owned(),
-        group: String::new(),
-        crashes: 0,
-    };
-    assert_eq!(ready.get(1), Some(&second));
-    assert!(store.tasks_ready("nobody", 100, "", 10).await.unwrap().is_empty());
+    store.tasks_insert(vec![other_queue.clone(), other_group.clone()]).await.unwrap();
+    store.tasks_claim(&texts(&["c", "d"]), "w", 0).await.unwrap();
+    store.tasks_commit(vec![commit("d", 1, TaskState::Ready, 1)]).await.unwrap();
+    let ready = store.tasks_ready(&group("r"), 100, "", 10).await.unwrap();
+    let expected = [("a", 0), ("b", 0), ("d", 1)].map(|(id, fence)| ReadyTask { id: id.to_owned(), fence });
+    assert_eq!(ready, expected);
+    for odd in [other_queue, other_group] {
+        let of = TaskGroup { queue: odd.queue.clone(), group: odd.group.clone(), ..group("r") };
+        let ready = store.tasks_ready(&of, 100, "", 10).await.unwrap();
+        assert_eq!(ready, [ReadyTask { id: odd.id.clone(), fence: 0 }], "queues and groups are apart");
+    }
+    assert!(store.tasks_ready(&group("nobody"), 100, "", 10).await.unwrap().is_empty());
 }
 
 pub async fn lists_ready_ones_page_by_page(store: Store) {
@@ -37,22 +37,13 @@ pub async fn lists_ready_ones_page_by_page(store: Store) {
     store.tasks_insert(all.iter().rev().map(|id| task("r", "crawl", id)).collect()).await.unwrap();
     let (mut after, mut found) = (String::new(), Vec::new());
     loop {
-        let page = store.tasks_ready("r", 0, &after, 10).await.unwrap();
+        let page = store.tasks_ready(&group("r"), 0, &after, 10).await.unwrap();
         let Some(last) = page.last() else { break };
         assert!(page.len() <= 10);
         after.clone_from(&last.id);
         found.extend(page.into_iter().map(|task| task.id));
     }
     assert_eq!(found, all);
-}
-
-pub async fn knows_the_next_due_time(store: Store) {
-    assert_eq!(store.tasks_next_due("r").await.unwrap(), None);
-    store.tasks_insert(vec![due("a", 700), due("b", 300), due("c", 500)]).await.unwrap();
-    assert_eq!(store.tasks_next_due("r").await.unwrap(), Some(300));
-    store.tasks_claim(&texts(&["b"]), "w", 300).await.unwrap();
-    assert_eq!(store.tasks_next_due("r").await.unwrap(), Some(500), "a running task is not due");
-    assert_eq!(store.tasks_next_due("q").await.unwrap(), None);
 }
 
 pub async fn lists_open_ones_by_state(store: Store) {

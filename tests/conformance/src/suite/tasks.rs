@@ -1,6 +1,7 @@
 //! Tasks: insertion, closing, cancelling.
 
 use super::Store;
+use super::groups::group;
 use super::samples::{commit, error, letter, task, texts};
 use jobpipe_core::{Counts, Follow, Output, Reason, Request, Task, TaskInput, TaskResult, TaskState};
 use serde_json::json;
@@ -49,8 +50,6 @@ pub async fn keeps_inherited_crashes(store: Store) {
     let mut suspect = task("r", "crawl", "a");
     suspect.crashes = 2;
     store.tasks_insert(vec![suspect]).await.unwrap();
-    let ready = store.tasks_ready("r", 0, "", 10).await.unwrap();
-    assert_eq!(ready.iter().map(|task| task.crashes).collect::<Vec<_>>(), [2]);
     let claimed = store.tasks_claim(&texts(&["a"]), "w", 0).await.unwrap();
     assert_eq!(claimed.iter().map(|task| task.task.crashes).collect::<Vec<_>>(), [2]);
 }
@@ -117,8 +116,7 @@ pub async fn cancels_what_is_ready(store: Store) {
         [(TaskState::Done, true), (TaskState::Running, true), cancelled, cancelled, (TaskState::Ready, true)];
     assert_eq!(stand, expected);
     assert!(store.tasks_claim(&texts(&["c"]), "w", i64::MAX).await.unwrap().is_empty());
-    assert!(store.tasks_ready("r", i64::MAX, "", 10).await.unwrap().is_empty());
-    assert_eq!(store.tasks_next_due("r").await.unwrap(), None);
+    assert!(store.tasks_ready(&group("r"), i64::MAX, "", 10).await.unwrap().is_empty());
 }
 
 pub async fn keeps_every_field_of_a_result(store: Store) {

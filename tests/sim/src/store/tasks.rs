@@ -3,7 +3,9 @@
 use super::SimStore;
 use crate::monitor;
 use async_trait::async_trait;
-use jobpipe_core::{Commit, Millis, NewTask, ReadyTask, StoreResult, Task, TaskCount, TaskId, TaskState, TaskStore};
+use jobpipe_core::{
+    Commit, Millis, NewTask, ReadyTask, StoreResult, Task, TaskCount, TaskGroup, TaskId, TaskState, TaskStore,
+};
 use jobpipe_engine::sabotage::Rule;
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,14 +94,26 @@ impl TaskStore for SimStore {
         Ok(false)
     }
 
-    async fn tasks_ready(&self, run: &str, now: Millis, after: &str, limit: usize) -> StoreResult<Vec<ReadyTask>> {
+    async fn tasks_groups(
+        &self,
+        run: &str,
+        queue: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> StoreResult<Vec<String>> {
         let store = self.world.store();
-        self.read(async move { store.tasks_ready(run, now, after, limit).await }).await
+        self.read(async move { store.tasks_groups(run, queue, after, limit).await }).await
     }
 
-    async fn tasks_next_due(&self, run: &str) -> StoreResult<Option<Millis>> {
+    async fn tasks_ready(
+        &self,
+        group: &TaskGroup,
+        now: Millis,
+        after: &str,
+        limit: usize,
+    ) -> StoreResult<Vec<ReadyTask>> {
         let store = self.world.store();
-        self.read(async move { store.tasks_next_due(run).await }).await
+        self.read(async move { store.tasks_ready(group, now, after, limit).await }).await
     }
 
     async fn tasks_open(&self, run: &str, state: TaskState, after: &str, limit: usize) -> StoreResult<Vec<Task>> {

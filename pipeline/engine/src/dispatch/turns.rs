@@ -1,0 +1,208 @@
+//! Turns over the open runs, and in each of them over the limit keys that have something ready.
+
+use super::publish;
+use crate::cx::Cx;
+use crate::error::Result;
+use crate::layout::Layout;
+use crate::{sweep, versions};
+use jobpipe_core::{Hint, ReadyTask, TaskGroup};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Limit keys of a run and queue that have their turn before others are looked for.
+const GROUPS: usize = 32;
+/// How long a key that is new may stay unseen beside others.
+const LISTED: Duration = Duration::from_secs(1);
+/// What a place is told of at once, whatever the depth of its queue, when it was not told of anything for a while: so few
+/// tasks of a small run do not wait for their turns beside a large one.
+const FRESH: usize = 16;
+/// For how long.
+const QUIET: Duration = Duration::from_secs(5);
+/// How often one that has nothing is looked at, beside a queue that is full or a store that others share.
+const LOOKED: Duration = Duration::from_millis(100);
+/// Tasks of one key that are read at a time.
+const READ: std::ops::RangeInclusive<usize> = 16..=256;
+
+/// A run and one of its queues, as the plan names it.
+type Place = (String, String);
+
+/// Whose turn it is.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    places: BTreeMap<Place, Groups>,
+    turn: usize,
+}
+
+/// The limit keys of a place in the order of their turns.
+#[derive(Debug, Default)]
+struct Groups {
+    turns: VecDeque<String>,
+    listed: Option<Duration>,
+    /// When the place was told of something last.
+    told_at: Option<Duration>,
+    /// Up to which keys were listed; `None` = from the first.
+    after: Option<String>,
+    /// How far each key's tasks were told of. At the end the walk begins anew: what was put back lies behind.
+    told: BTreeMap<String, String>,
+}
+
+impl Turns {
+    /// Fills every queue of this process that is shallow; true when anything was told.
+    pub(super) async fn turn(&mut self, cx: &Cx) -> Result<bool> {
+        let open = open_runs(cx).await?;
+        self.places.retain(|(run, _), _| open.iter().any(|(open, _)| open == run));
+        let mut told = false;
+        for queue in &cx.settings.queues {
+            told |= self.fill(cx, queue, &open).await?;
+        }
+        Ok(told)
+    }
+
+    async fn fill(&mut self, cx: &Cx, queue: &str, open: &[(String, Arc<Layout>)]) -> Result<bool> {
+        let mut places: Vec<Place> = Vec::new();
+        for (run, layout) in open {
+            let queues: BTreeSet<&String> = layout.plan.stages.iter().map(|stage| &stage.queue).collect();
+            let here = queues.into_iter().filter(|of| cx.worked_on(of) == queue);
+            places.extend(here.map(|of| (run.clone(), of.clone())));
+        }
+        if places.is_empty() {
+            return Ok(false);
+        }
+        let window = cx.dispatch.windows.of(cx, queue);
+        let depth = cx.broker.depth(queue).await?;
+        let mut room = if depth > window / 2 { 0 } else { window - depth };
+        let count = places.len();
+        // who was first in the last turn that told anything is last in this one
+        places.rotate_left(self.turn % count);
+        let mut told = false;
+        for (done, place) in places.into_iter().enumerate() {
+            let now = cx.clock.monotonic();
+            let fresh = if self.places.get(&place).is_none_or(|groups| groups.is_quiet(now)) { FRESH } else { 0 };
+            let hints = self.visit(cx, place, queue, room.div_ceil(count - done).max(fresh)).await?;
+            room = room.saturating_sub(hints.len());
+            told |= !hints.is_empty();
+            publish(cx, hints).await?;
+        }
+        self.turn = self.turn.wrapping_add(usize::from(told));
+        Ok(told)
+    }
+
+    /// Up to `share` hints of a place, in turns over its limit keys.
+    async fn visit(&mut self, cx: &Cx, place: Place, queue: &str, mut share: usize) -> Result<Vec<(Hint, u64)>> {
+        if share == 0 {
+            return Ok(Vec::new());
+        }
+        let (run, of) = place.clone();
+        let groups = self.places.entry(place).or_default();
+        groups.list(cx, &run, &of).await?;
+        let mut hints = Vec::new();
+        for left in (1..=groups.turns.len()).rev() {
+            if share == 0 {
+                break;
+            }
+            let Some(group) = groups.turns.pop_front() else { break };
+            let most = share.div_ceil(left).min(cx.dispatch.groups.room(&group, cx.clock.monotonic()));
+            if most == 0 {
+                groups.turns.push_back(group);
+                continue;
+            }
+            let group = TaskGroup { run: run.clone(), queue: of.clone(), group };
+            let (found, ready) = groups.next(cx, &group, most).await?;
+            share -= found.len();
+            hints.extend(
+                found
+                    .into_iter()
+                    .map(|task| (Hint { task: task.id, run: run.clone(), queue: queue.to_owned() }, task.fence)),
+            );
+            if ready {
+                groups.turns.push_back(group.group);
+            } else {
+                groups.told.remove(&group.group);
+            }
+        }
+        if !hints.is_empty() {
+            groups.told_at = Some(cx.clock.monotonic());
+        }
+        Ok(hints)
+    }
+}
+
+impl Groups {
+    /// True when it was told of nothing for a while, and not looked at a moment ago.
+    fn is_quiet(&self, now: Duration) -> bool {
+        let before = |time: Option<Duration>, least| time.is_none_or(|time| now.saturating_sub(time) >= least);
+        before(self.told_at, QUIET) && before(self.listed, LOOKED)
+    }
+
+    /// Looks for keys with ready tasks when none is known, and now and then beside those that are.
+    async fn list(&mut self, cx: &Cx, run: &str, queue: &str) -> Result<()> {
+        let now = cx.clock.monotonic();
+        let often = match (self.turns.is_empty(), cx.settings.lease_ttl) {
+            (false, _) => LISTED,
+            (true, Some(_)) => LOOKED,
+            (true, None) => Duration::ZERO,
+        };
+        let fresh = self.listed.is_some_and(|listed| now.saturating_sub(listed) < often);
+        if fresh || self.turns.len() >= GROUPS {
+            return Ok(());
+        }
+        let mut found = cx.store.tasks_groups(run, queue, self.after.as_deref(), GROUPS).await?;
+        if found.is_empty() && self.after.is_some() {
+            found = cx.store.tasks_groups(run, queue, None, GROUPS).await?;
+        }
+        self.listed = Some(now);
+        self.after = found.last().filter(|_| found.len() == GROUPS).cloned();
+        found.retain(|group| !self.turns.contains(group));
+        self.turns.extend(found);
+        Ok(())
+    }
+
+    /// Up to `most` tasks of a key that were not told of; and whether any task of it is ready.
+    async fn next(&mut self, cx: &Cx, group: &TaskGroup, most: usize) -> Result<(Vec<ReadyTask>, bool)> {
+        let begin = || if cx.settings.lease_ttl.is_some() { somewhere(cx) } else { String::new() };
+        let told = self.told.entry(group.group.clone()).or_insert_with(begin);
+        let (mut found, mut ready) = (Vec::new(), false);
+        // from where the last turn ended, and if that is the end, from the beginning
+        for _ in 0..2 {
+            let limit = most.clamp(*READ.start(), *READ.end());
+            let tasks = cx.store.tasks_ready(group, cx.now(), told, limit).await?;
+            let (end, begun) = (tasks.len() < limit, told.is_empty());
+            ready |= !tasks.is_empty();
+            for task in tasks {
+                told.clone_from(&task.id);
+                if cx.dispatch.is_new(cx, &task.id, task.fence) {
+                    found.push(task);
+                }
+                if found.len() >= most {
+                    return Ok((found, true));
+                }
+            }
+            if !end {
+                break;
+            }
+            told.clear();
+            if begun {
+                break;
+            }
+        }
+        Ok((found, ready))
+    }
+}
+
+/// A place among the ids of tasks, which are hashes: those who dispatch the same queue begin at different ones, and so tell
+/// of different tasks.
+fn somewhere(cx: &Cx) -> String {
+    format!("{:016x}", cx.ids.nonce() << 1)
+}
+
+async fn open_runs(cx: &Cx) -> Result<Vec<(String, Arc<Layout>)>> {
+    let mut open = Vec::new();
+    for (_, import) in sweep::imports(cx).await? {
+        let Some(run) = import.doc.open else { continue };
+        if let Some(layout) = versions::unless_unknown(cx, cx.layout(&run.definition).await)? {
+            open.push((run.facts.run, layout));
+        }
+    }
+    Ok(open)
+}

@@ -1,0 +1,115 @@
+//! What a task may take, and how a process ends: soon, charging nothing, giving back what it has not done.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod world;
+
+use jobpipe_core::{Task, TaskInput, TaskState, TaskStore};
+use jobpipe_engine::admin::{self, Standing};
+use jobpipe_engine::admission::{self, Admitted, Wish};
+use jobpipe_engine::event::NoEvents;
+use jobpipe_engine::failpoint::NoFailpoints;
+use jobpipe_engine::{Cx, serve};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
+use world::{Outage, World};
+
+const FOREVER: Duration = Duration::from_secs(86_400);
+
+async fn admit(cx: &Cx, world: &World) -> String {
+    match admission::admit(cx, &world.plan(), &Wish::default()).await.unwrap() {
+        Admitted::Started(run) => run,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn until(what: &str, mut is: impl AsyncFnMut() -> bool) {
+    let begun = Instant::now();
+    while !is().await {
+        assert!(begun.elapsed() < Duration::from_secs(3_600), "never: {what}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn late(world: &World, url: &str) {
+    world.source.lock().unwrap().slow.insert(url.to_owned(), FOREVER);
+}
+
+fn attempts(task: &Task) -> u32 {
+    match &task.task.input {
+        TaskInput::Requests(requests) => requests.iter().map(|request| request.attempts).sum(),
+        _ => 0,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_does_not_end_is_abandoned_and_tried_again() {
+    let world = World::new(12, &["p1"]);
+    late(&world, "list/1");
+    let (cx, stop) = world.cx(Arc::new(NoFailpoints));
+    let mut cx = Arc::into_inner(cx).unwrap();
+    cx.settings.soft_limit = Duration::from_secs(60);
+    let cx = Arc::new(cx);
+    let run = admit(&cx, &world).await;
+    let begun = Instant::now();
+    let engine = tokio::spawn(serve(Arc::clone(&cx)));
+    until("the run ends", async || {
+        !matches!(admin::summary(&cx, &run).await.unwrap().state, Standing::Running | Standing::Draining)
+    })
+    .await;
+    assert_eq!(admin::summary(&cx, &run).await.unwrap().state, Standing::Succeeded);
+    let took = begun.elapsed();
+    assert!((Duration::from_secs(90)..Duration::from_secs(110)).contains(&took), "60 s and a grace of 30 s: {took:?}");
+    world.assert_in_step("end");
+    stop.stop();
+    engine.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_ends_within_25_seconds_and_charges_nothing() {
+    for lease_ttl in [None, Some(Duration::from_secs(60))] {
+        let world = World { lease_ttl, ..World::new(60, &["p1"]) };
+        for offer in 0..60 {
+            late(&world, &format!("offer/o{offer:03}"));
+        }
+        let (cx, stop) = world.cx(Arc::new(NoFailpoints));
+        let run = admit(&cx, &world).await;
+        let engine = tokio::spawn(serve(Arc::clone(&cx)));
+        until("all slots are taken", async || {
+            world.store.tasks_open(&run, TaskState::Running, "", 100).await.unwrap().len() >= 4
+        })
+        .await;
+        sleep(Duration::from_secs(10)).await;
+        let begun = Instant::now();
+        stop.stop();
+        engine.await.unwrap().unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
+        let tasks = world.store.tasks_of(&run, Some("crawl"), "", 1_000).await.unwrap();
+        let given_back = tasks.iter().filter(|task| task.state == TaskState::Ready && task.fence > 0);
+        assert!(given_back.count() >= 4);
+        for task in &tasks {
+            assert!(matches!(task.state, TaskState::Ready | TaskState::Done), "{:?}", task.state);
+            assert_eq!((task.task.crashes, attempts(task)), (0, 0), "nothing is charged");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_does_not_answer_keeps_no_process_from_ending() {
+    let world = World { lease_ttl: Some(Duration::from_secs(60)), ..World::new(30, &["p1"]) };
+    for offer in 0..30 {
+        late(&world, &format!("offer/o{offer:03}"));
+    }
+    let store = Outage::new(&world.store, 0);
+    let (cx, stop) = world.cx_over(Arc::clone(&store) as _, Arc::new(NoFailpoints), Arc::new(NoEvents));
+    let run = admit(&cx, &world).await;
+    let engine = tokio::spawn(serve(Arc::clone(&cx)));
+    until("tasks run", async || !world.store.tasks_open(&run, TaskState::Running, "", 9).await.unwrap().is_empty())
+        .await;
+    store.down.store(true, Ordering::SeqCst);
+    stop.stop();
+    let ended = timeout(Duration::from_secs(25), engine).await;
+    assert!(ended.expect("it ends in time").unwrap().is_err(), "and says that it could not give all back");
+}
