@@ -11,6 +11,7 @@ mod chance;
 mod line;
 mod process;
 mod scene;
+mod sizes;
 mod soak;
 mod store;
 mod t01_kills;
@@ -22,21 +23,4 @@ mod t14_orders;
 mod t16_disk_full;
 mod t21_empty_and_half;
 
-use std::sync::OnceLock;
-use tokio::sync::{Mutex, MutexGuard};
-
-/// Whether the sizes are those of the table; else they suit every `cargo test`.
-fn full() -> bool {
-    std::env::var("JOBPIPE_FAULTS").is_ok_and(|size| size == "full")
-}
-
-/// `short`, or in the full form `full`.
-fn size<T>(short: T, long: T) -> T {
-    if full() { long } else { short }
-}
-
-/// One test after the other: side by side they would starve one another on two cores, and time limits with them.
-async fn alone() -> MutexGuard<'static, ()> {
-    static ONE: OnceLock<Mutex<()>> = OnceLock::new();
-    ONE.get_or_init(Mutex::default).lock().await
-}
+use sizes::{alone, full, size};

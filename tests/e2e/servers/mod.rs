@@ -23,6 +23,7 @@ fn script(name: &str) -> Command {
 pub struct Mongo {
     pub url: String,
     script: Child,
+    process: String,
 }
 
 impl Mongo {
@@ -32,8 +33,13 @@ impl Mongo {
         let mut told = BufReader::new(script.stdout.take().unwrap()).lines();
         let url = told.next().and_then(Result::ok);
         let url = url.expect("no MongoDB to test on: set MONGODB_URL, or see above why scripts/mongodb has none");
-        assert!(told.next().is_some(), "it tells its process");
-        Self { url, script }
+        let process = told.next().and_then(Result::ok).and_then(|line| Some(line.strip_prefix("pid ")?.to_owned()));
+        Self { url, script, process: process.expect("it tells its process") }
+    }
+
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.process]).status().unwrap();
+        assert!(sent.success());
     }
 }
 

@@ -75,6 +75,12 @@ pub(crate) fn head_written(world: &World, who: &str, before: Option<&Stamps>, wr
     if after.seen_gen.max(after.held_gen).max(after.missed_gen) < latest {
         world.violated(|| format!("I3: the head of {} was written by a run older than {latest}", write.key));
     }
+    if after.held_gen > before.held_gen && after.held_gen <= before.seen_gen.max(before.missed_gen) {
+        world.violated(|| {
+            let late = after.held_gen;
+            format!("I3: run {late} holds {}, which it or a later one has seen or missed: {before:?}", write.key)
+        });
+    }
     if after.missed > before.missed && after.missed_gen == before.missed_gen {
         world.violated(|| format!("a run counted {} missed twice", write.key));
     }

@@ -1,0 +1,263 @@
+//! An import that several workers share, each with a folder of its own as if on a machine of its own.
+
+use crate::chance::Chance;
+use crate::line::Line;
+use crate::rabbitmq;
+use crate::servers::{self, Mongo, Servers, Worker, machine};
+use crate::support::{Project, runtime};
+use career_site::{CareerSite, Status};
+use fbsim::{Expectation, ExpectedPost, FbSim};
+use serde_json::Value as Json;
+use std::time::{Duration, Instant};
+
+/// What any wait may take before the test has failed.
+const LONG: Duration = Duration::from_secs(180);
+/// How often a test looks at the world.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// What a fleet is made of.
+pub struct Wanted {
+    pub offers: u32,
+    pub pages: u32,
+    pub workers: usize,
+    /// Calls a second that one page takes; slow ones leave time for faults.
+    pub pace: u32,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self { offers: 150, pages: 2, workers: 3, pace: 500 }
+    }
+}
+
+/// The servers and simulators live in the test's process: they outlive every worker.
+pub struct Fleet {
+    pub runtime: tokio::runtime::Runtime,
+    pub site: career_site::Handle,
+    pub pages: fbsim::Handle,
+    pub servers: Servers,
+    pub workers: Vec<Worker>,
+    machines: Vec<Project>,
+    /// Where runs are submitted; it does none of the work.
+    desk: Project,
+    /// Pages, and calls a second of each.
+    wanted: (u32, u32),
+}
+
+/// The servers of this program, with a state of a test's own.
+pub fn servers() -> Servers {
+    Servers { broker: rabbitmq::url(), ..Servers::new() }
+}
+
+/// The same with a store that a test may stop.
+pub fn servers_of(mongo: &Mongo) -> Servers {
+    let store = servers::with_database(&mongo.url, &format!("test-{:016x}", rand::random::<u64>()));
+    Servers { store, broker: rabbitmq::url() }
+}
+
+impl Fleet {
+    /// Sets it up; the workers are at work.
+    pub fn start(wanted: Wanted, servers: Servers) -> Self {
+        let runtime = runtime();
+        let options = career_site::Options { offers: wanted.offers, listing_size: 20, ..Default::default() };
+        let (site, pages) = runtime.block_on(async {
+            (CareerSite::start(options).await.unwrap(), FbSim::start(Default::default()).await.unwrap())
+        });
+        let desk = machine(wanted.pages, &pages.base_url, &servers);
+        let machines: Vec<Project> =
+            (0..wanted.workers).map(|_| machine(wanted.pages, &pages.base_url, &servers)).collect();
+        let workers = machines.iter().map(|one| Worker::at_work(one, &[])).collect();
+        let (pages_of, pace) = (wanted.pages, wanted.pace);
+        let fleet = Self { runtime, site, pages, servers, workers, machines, desk, wanted: (pages_of, pace) };
+        fleet.write_import("$title in $city");
+        fleet
+    }
+
+    /// The state's name on both servers.
+    pub fn database(&self) -> String {
+        self.servers.store.rsplit('/').next().unwrap().to_owned()
+    }
+
+    /// The import, with this message of its posts.
+    pub fn write_import(&self, message: &str) {
+        let names: Vec<String> = (1..=self.wanted.0).map(|page| format!("acme-{page}")).collect();
+        let text = format!(
+            r#"name: acme
+crawl:
+  html: {base}/jobs
+  pages: a.next
+  links: a.job-link
+  extract:
+    title: h1.job-title
+    city: dd.location
+    status: span.status
+    url: link[rel=canonical] @href
+  rate: unlimited
+  retry: {{ times: 3, base: 50ms, max: 200ms }}
+transform:
+  key: .url
+  where: .status == "open"
+  require: [title, city, url]
+  gone: {{ after: 1 runs, limit: 30% }}
+export:
+  - facebook: [{pages}]
+    message: {message}
+    link: .url
+    pace: {{ rate: {pace}/s, per_day: unlimited }}
+  - jsonl: out/offers.jsonl
+"#,
+            base = self.site.base_url,
+            pages = names.join(", "),
+            pace = self.wanted.1,
+        );
+        self.desk.write("import.yml", &text);
+    }
+
+    /// Begins a run; gives its id.
+    pub fn submit(&self) -> String {
+        let run = self.desk.jobpipe(&["submit", "import.yml", "--yes"]).expect(0).out;
+        run.trim().to_owned()
+    }
+
+    /// Pages that were read and calls that were executed: how far a run has come.
+    pub fn progress(&self) -> u64 {
+        self.site.report().requests + self.pages.executed() as u64
+    }
+
+    /// Waits until so much more was done, or the run has ended; false when it has.
+    pub fn wait_for_more(&self, run: &str, more: u64) -> bool {
+        let from = self.progress();
+        let until = Instant::now() + LONG;
+        let mut looked = Instant::now();
+        while self.progress() < from + more {
+            if looked.elapsed() > Duration::from_secs(1) {
+                if self.is_ended(run) {
+                    return false;
+                }
+                looked = Instant::now();
+            }
+            assert!(Instant::now() < until, "nothing moves: {:#}", self.shown(run));
+            std::thread::sleep(LOOK);
+        }
+        true
+    }
+
+    fn shown(&self, run: &str) -> Json {
+        self.desk.jobpipe(&["runs", "show", run, "--format", "json"]).expect(0).summary()
+    }
+
+    fn is_ended(&self, run: &str) -> bool {
+        !matches!(self.shown(run)["state"].as_str(), Some("running" | "draining"))
+    }
+
+    /// Waits for its end, which must be a good one.
+    #[track_caller]
+    pub fn succeeds(&self, run: &str) -> Json {
+        let until = Instant::now() + LONG;
+        loop {
+            let shown = self.shown(run);
+            match shown["state"].as_str() {
+                Some("running" | "draining") => assert!(Instant::now() < until, "it does not end: {shown:#}"),
+                Some("succeeded") => return shown,
+                _ => panic!("{shown:#}"),
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// `kill -9`, and another one in its place.
+    pub fn replace(&mut self, at: usize) {
+        self.workers[at].signal("KILL");
+        assert!(!self.workers[at].end().success());
+        self.workers[at] = Worker::start(&self.machines[at], &[]);
+    }
+
+    /// One that was asked to end has: another one in its place.
+    pub fn restart(&mut self, at: usize) {
+        self.workers[at] = Worker::start(&self.machines[at], &[]);
+    }
+
+    /// Runs at random moments until `faults` of them have struck or the run has ended: `strike` is told which one it is.
+    pub fn strike(
+        &mut self,
+        run: &str,
+        chance: &mut Chance,
+        faults: u64,
+        mut strike: impl FnMut(&mut Self, &mut Chance, u64),
+    ) -> u64 {
+        for at in 0..faults {
+            let more = chance.of(1..=self.step(faults));
+            if !self.wait_for_more(run, more) {
+                return at;
+            }
+            strike(self, chance, at);
+        }
+        faults
+    }
+
+    /// Work between two of so many faults, at most, if all of them are to strike.
+    fn step(&self, faults: u64) -> u64 {
+        let offers = self.site.offers().len() as u64;
+        let whole = offers + offers * u64::from(self.wanted.0);
+        (whole / (faults + 1)).max(1)
+    }
+
+    /// What every page must show: each open offer once.
+    fn expectation(&self, message: impl Fn(&career_site::Offer) -> String) -> Expectation {
+        let offers = self.site.offers();
+        let open = offers.iter().filter(|offer| offer.status == Status::Open);
+        let posts: Vec<ExpectedPost> = open
+            .map(|offer| ExpectedPost {
+                message: Some(message(offer)),
+                link: Some(format!("{}{}", self.site.base_url, offer.path())),
+                ..Default::default()
+            })
+            .collect();
+        Expectation { expected: (1..=self.wanted.0).map(|page| ((1000 + page).to_string(), posts.clone())).collect() }
+    }
+
+    /// The pages and the files against what they must show; then another run, which has nothing to do.
+    pub fn verdict(&self, line: &mut Line) {
+        self.verdict_of(line, |offer| format!("{} in {}", offer.title, offer.city));
+    }
+
+    /// The same where posts have another message.
+    pub fn verdict_of(&self, line: &mut Line, message: impl Fn(&career_site::Offer) -> String) {
+        let expected = self.expectation(message);
+        let count: usize = expected.expected.values().map(Vec::len).sum();
+        let open = expected.expected.values().next().map_or(0, Vec::len);
+        let files = self.files();
+        line.must(!files.is_empty(), "no worker wrote the file");
+        for file in &files {
+            let records = file.lines().count();
+            line.must(records == open && file.ends_with('\n'), format!("a file has {records} records"));
+        }
+        let before = self.pages.executed();
+        let again = self.succeeds(&self.submit());
+        line.must(self.pages.executed() == before, format!("run again: {again:#}"));
+        line.acked += (1..=self.wanted.0).map(|page| unchanged(&again, page)).sum::<u64>();
+        line.pages(&self.pages.report_against(&expected), count);
+        let dead = self.desk.jobpipe(&["dead", "list", "--format", "json"]).expect(0).json();
+        line.dead += dead.iter().filter(|letter| letter["event"] != "summary").count() as u64;
+    }
+
+    /// The export, from every machine that has it.
+    pub fn files(&self) -> Vec<String> {
+        let read = |one: &Project| std::fs::read_to_string(one.path("out/offers.jsonl")).ok();
+        self.machines.iter().filter_map(read).collect()
+    }
+
+    /// Tasks whose claims ended in a crash.
+    pub fn crashes(&self, run: &str) -> u64 {
+        use jobpipe_core::TaskStore;
+        self.runtime.block_on(async {
+            let store = jobpipe_mongo::connect(&self.servers.store, &Default::default()).await.unwrap();
+            let tasks = store.tasks_of(run, None, "", 1_000_000).await.unwrap();
+            tasks.iter().map(|task| u64::from(task.task.crashes)).sum()
+        })
+    }
+}
+
+fn unchanged(summary: &Json, page: u32) -> u64 {
+    summary["targets"][format!("acme-{page}")]["unchanged"].as_u64().unwrap_or(0)
+}
