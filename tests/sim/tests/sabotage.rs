@@ -22,6 +22,11 @@ const SLANTED: &[(Rule, Slant)] = &[
 /// Rules whose absence these seeds do not notice, and why.
 const UNNOTICED: &[(Rule, &str)] = &[
     (
+        Rule::GoneCalled,
+        "covered by what a process saw itself: it believes nothing of a post that it has not asked about for longer \
+                        than settle, so two denials of one post and a pause within the second are needed",
+    ),
+    (
         Rule::WalkCas,
         "who loses asks for another round, too, whose scan finds what is open; what a clearing under an older \
                      definition takes away must fall between the reading and the marking of one row",
