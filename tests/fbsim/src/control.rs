@@ -6,7 +6,7 @@ use crate::journal::JournalError;
 use crate::oracle::{self, Expectation, Report};
 use crate::server::Sim;
 use crate::settings::Settings;
-use crate::state::{Effect, Write, WriteOp};
+use crate::state::{Effect, WriteOp};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -31,6 +31,7 @@ pub(crate) fn router() -> Router<Arc<Sim>> {
         .route("/token", post(set_token))
         .route("/throttle", post(throttle))
         .route("/admin/post", post(post_by_hand))
+        .route("/admin/edit/{post}", post(edit_by_hand))
         .route("/admin/delete/{post}", post(delete_by_hand))
         .layer(DefaultBodyLimit::max(MAX_BODY))
 }
@@ -182,27 +183,32 @@ struct HandPost {
 
 async fn post_by_hand(State(sim): Shared, Json(hand): Json<HandPost>) -> Result<Json<Value>, Refusal> {
     check_page(&hand.page)?;
-    let write = Write {
-        op: WriteOp::Create,
-        page: hand.page,
-        post: None,
-        message: hand.message,
-        link: hand.link,
-        published: true,
-        scheduled_ms: None,
-        app: None,
-    };
     let mut world = sim.world();
-    let effect = world.execute(write)?;
+    let effect = world.post_by_hand(hand.page, hand.message, hand.link)?;
     Ok(Json(json!({ "id": effect.post })))
 }
 
+/// What a person writes over a post.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HandEdit {
+    message: String,
+}
+
+async fn edit_by_hand(
+    State(sim): Shared,
+    Path(post): Path<String>,
+    Json(edit): Json<HandEdit>,
+) -> Result<Json<Value>, Refusal> {
+    found(sim.world().edit_by_hand(&post, &edit.message)?, &post)
+}
+
 async fn delete_by_hand(State(sim): Shared, Path(post): Path<String>) -> Result<Json<Value>, Refusal> {
-    if sim.world().delete_by_hand(&post)? {
-        Ok(done())
-    } else {
-        Err(Refusal(StatusCode::NOT_FOUND, format!("there is no post {post}")))
-    }
+    found(sim.world().delete_by_hand(&post)?, &post)
+}
+
+fn found(found: bool, post: &str) -> Result<Json<Value>, Refusal> {
+    if found { Ok(done()) } else { Err(Refusal(StatusCode::NOT_FOUND, format!("there is no post {post}"))) }
 }
 
 fn check_page(page: &str) -> Result<(), Refusal> {

@@ -168,9 +168,21 @@ impl Handle {
         self.sim.world().page_mut(page).revoked = Some(subcode);
     }
 
+    /// Makes a post as the page's owner would; its id.
+    pub fn admin_post(&self, page: &str, message: &str, link: Option<&str>) -> Result<String, JournalError> {
+        let mut world = self.sim.world();
+        let made = world.post_by_hand(page.to_owned(), message.to_owned(), link.map(str::to_owned))?;
+        Ok(made.post.clone())
+    }
+
     /// Removes a post as the page's owner would. False if there is none.
     pub fn admin_delete(&self, post: &str) -> Result<bool, JournalError> {
         self.sim.world().delete_by_hand(post)
+    }
+
+    /// Writes another message over that of a post as the page's owner would. False if there is none.
+    pub fn admin_edit(&self, post: &str, message: &str) -> Result<bool, JournalError> {
+        self.sim.world().edit_by_hand(post, message)
     }
 
     /// Forgets every post, write and count; tokens, settings and faults stay.

@@ -222,17 +222,37 @@ impl World {
         Ok(&self.effects[self.effects.len() - 1])
     }
 
+    /// Makes a post as a page's owner would, with no app.
+    pub(crate) fn post_by_hand(
+        &mut self,
+        page: String,
+        message: String,
+        link: Option<String>,
+    ) -> Result<&Effect, JournalError> {
+        let op = WriteOp::Create;
+        self.execute(Write { op, page, post: None, message, link, published: true, scheduled_ms: None, app: None })
+    }
+
     /// Removes a post as its page's owner would, with no app. False if there is none.
     pub(crate) fn delete_by_hand(&mut self, id: &str) -> Result<bool, JournalError> {
+        self.write_by_hand(id, WriteOp::Delete, None)
+    }
+
+    /// Writes another message over that of a post as its page's owner would, with no app. False if there is none.
+    pub(crate) fn edit_by_hand(&mut self, id: &str, message: &str) -> Result<bool, JournalError> {
+        self.write_by_hand(id, WriteOp::Update, Some(message))
+    }
+
+    fn write_by_hand(&mut self, id: &str, op: WriteOp, message: Option<&str>) -> Result<bool, JournalError> {
         let Some((post, version)) = self.posts.get(id).and_then(|post| post.present().map(|version| (post, version)))
         else {
             return Ok(false);
         };
         let write = Write {
-            op: WriteOp::Delete,
+            op,
             page: post.page.clone(),
             post: Some(post.id.clone()),
-            message: version.message.clone(),
+            message: message.unwrap_or(&version.message).to_owned(),
             link: post.link.clone(),
             published: version.published,
             scheduled_ms: post.scheduled_ms,

@@ -203,7 +203,12 @@ async fn only_the_creating_app_edits_and_deletes() {
     assert_eq!(code(&sim.delete(by_hand).await.1).0, 10);
     sim.control("token", json!({ "page": "acme", "app": "2000" })).await;
     assert_eq!(code(&sim.delete(&ours).await.1).0, 10);
+    assert_eq!(sim.control(&format!("admin/edit/{ours}"), json!({ "message": "edited" })).await.0, 200);
+    sim.control("token", json!({ "page": "acme", "app": "1000" })).await;
+    assert_eq!(sim.get(&ours).await.1["message"], "edited");
+    sim.control("token", json!({ "page": "acme", "app": "2000" })).await;
     assert_eq!(sim.control(&format!("admin/delete/{ours}"), json!({})).await.0, 200);
+    assert_eq!(sim.control(&format!("admin/edit/{ours}"), json!({ "message": "late" })).await.0, 404);
     assert_eq!(code(&sim.get(&ours).await.1), (100, Some(33)));
     assert_eq!(sim.control(&format!("admin/delete/{ours}"), json!({})).await.0, 404);
 }
