@@ -65,12 +65,16 @@ pub(super) fn mark_message(message: &str, marker: &str) -> String {
     format!("{}\n{REFERENCE}{marker}", message.trim_end())
 }
 
-/// The marker in the last line of a message that has one.
-pub(super) fn in_message(message: &str) -> Option<String> {
-    message
-        .lines()
-        .rev()
-        .find_map(|line| line.trim().strip_prefix(REFERENCE).filter(|word| is_marker(word)).map(str::to_owned))
+/// The marker in the last line of a message that has one, and the message without that line.
+pub(super) fn in_message(message: &str) -> Option<(String, String)> {
+    let mut lines: Vec<&str> = message.split('\n').collect();
+    let at = lines.iter().rposition(|line| reference(line).is_some())?;
+    let marker = reference(lines.remove(at))?.to_owned();
+    Some((marker, lines.join("\n")))
+}
+
+fn reference(line: &str) -> Option<&str> {
+    line.trim().strip_prefix(REFERENCE).filter(|word| is_marker(word))
 }
 
 fn parameter(part: &str) -> Option<&str> {
@@ -145,7 +149,9 @@ mod tests {
         let marker = of(&row("1"));
         let marked = mark_message("Nurse in Lyon\n\n", &marker);
         assert_eq!(marked, format!("Nurse in Lyon\n#ref {marker}"));
-        assert_eq!(in_message(&marked), Some(marker));
+        assert_eq!(in_message(&marked), Some((marker.clone(), "Nurse in Lyon".to_owned())));
+        let lines = mark_message("Nurse\r\n\nin Lyon", &marker);
+        assert_eq!(in_message(&format!("{lines}\nedited")), Some((marker, "Nurse\r\n\nin Lyon\nedited".to_owned())));
         assert_eq!(in_message("see #ref aaaaaaaaaaaaaaaaaaaa inside a line"), None);
         assert_eq!(in_message("#ref no-marker"), None);
     }

@@ -70,13 +70,18 @@ impl Template {
 fn compose(row: &RowId, message: &str, link: Option<&Url>) -> Result<Rendered, String> {
     let marker = marker::of(row);
     let identity = link.map_or(String::new(), Url::to_string);
-    let hash = json::hash_parts(&[VERSION, message, &identity]);
+    let hash = fingerprint(message, &identity);
     let post = match link {
         Some(link) => Post { message: message.to_owned(), link: Some(marker::mark_link(link, &marker).into()) },
         None => Post { message: marker::mark_message(message, &marker), link: None },
     };
     let payload = serde_json::to_value(post).map_err(|error| error.to_string())?;
     Ok(Rendered::Content { content: Content { hash: Some(hash), identity }, payload })
+}
+
+/// What is compared of a post: its message and its link, both without the marker.
+pub(super) fn fingerprint(message: &str, link: &str) -> String {
+    json::hash_parts(&[VERSION, message, link])
 }
 
 /// An absolute http(s) link, in the one spelling that is compared.

@@ -4,13 +4,13 @@ use super::class::Said;
 use super::code;
 use super::graph::{Call, Reply, Verb};
 use super::judge::{Judge, post_id};
-use super::marker;
+use super::{marker, post};
 use jobpipe_core::{ErrorClass, FoundPost, Millis, TaskError};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-const FIELDS: &str = "id,message,created_time,attachments{unshimmed_url,subattachments}";
+const FIELDS: &str = "id,message,created_time,application{id},attachments{unshimmed_url,subattachments}";
 /// Posts asked for in one call: Facebook gives no more.
 const LIMIT: u32 = 100;
 /// Below this many, "reduce the amount of data" is an error like any other.
@@ -46,13 +46,27 @@ pub(super) async fn read(judge: &Judge<'_>, since: Millis) -> Result<Vec<FoundPo
     for span in spans(since, judge.graph.clock.now()) {
         reading.span(span).await?;
     }
-    Ok(reading.found.into_values().collect())
+    Ok(told_apart(reading.found.into_values()))
+}
+
+/// A post that names no app was made by hand, on a page that names the app of others: with a link that was copied, say.
+fn told_apart(found: impl Iterator<Item = Found>) -> Vec<FoundPost> {
+    let found: Vec<Found> = found.collect();
+    let named = found.iter().any(|found| found.by_app);
+    found.into_iter().map(|found| FoundPost { foreign: named && !found.by_app, ..found.post }).collect()
+}
+
+/// A post of ours, and whether it names the app that made it.
+#[derive(Debug, PartialEq)]
+struct Found {
+    post: FoundPost,
+    by_app: bool,
 }
 
 /// One reading: what was found, and what it may still spend.
 struct Reading<'a> {
     judge: &'a Judge<'a>,
-    found: BTreeMap<String, FoundPost>,
+    found: BTreeMap<String, Found>,
     calls: u32,
     repeats: u32,
     limit: u32,
@@ -70,7 +84,7 @@ impl Reading<'_> {
                 .ok_or_else(|| self.incomplete("an answer has no list of posts"))?;
             for post in posts {
                 if let Some(found) = found(&self.judge.page.id, post).map_err(|why| self.incomplete(why))? {
-                    self.found.insert(found.post.clone(), found);
+                    self.found.insert(found.post.post.clone(), found);
                 }
             }
             let paging = body.get("paging");
@@ -197,18 +211,23 @@ fn spans(since: Millis, now: Millis) -> Vec<Span> {
 }
 
 /// The post, if it is one of ours.
-fn found(page: &str, post: &Json) -> Result<Option<FoundPost>, &'static str> {
+fn found(page: &str, post: &Json) -> Result<Option<Found>, &'static str> {
     let text = |name: &str| post.get(name).and_then(Json::as_str).unwrap_or_default();
-    let (marker, identity) = match post.get("attachments").and_then(|attachments| in_attachments(attachments, 0)) {
-        Some((marker, link)) => (marker, link),
+    let in_link = post.get("attachments").and_then(|attachments| in_attachments(attachments, 0));
+    let (marker, identity, message) = match in_link {
+        Some((marker, link)) => (marker, link, text("message").to_owned()),
         None => match marker::in_message(text("message")) {
-            Some(marker) => (marker, String::new()),
+            Some((marker, message)) => (marker, String::new(), message),
             None => return Ok(None),
         },
     };
+    // what is rendered has no blanks at its ends, and Facebook may have its own there
+    let hash = Some(post::fingerprint(message.trim(), &identity));
     let id = post_id(page, text("id")).ok_or("a post has no id")?;
     let created_at = created(text("created_time")).ok_or("a post does not say when it was made")?;
-    Ok(Some(FoundPost { post: id, marker, created_at, identity: Some(identity) }))
+    let by_app = post.pointer("/application/id").is_some();
+    let post = FoundPost { post: id, marker, created_at, identity: Some(identity), hash, foreign: false };
+    Ok(Some(Found { post, by_app }))
 }
 
 fn in_attachments(attachments: &Json, depth: usize) -> Option<(String, String)> {
@@ -252,7 +271,7 @@ mod tests {
         let post = |rest: Json| {
             let mut post = json!({"id": "1_2", "created_time": time});
             post.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
-            found("1", &post).unwrap()
+            found("1", &post).unwrap().map(|found| found.post)
         };
         let link = json!({"data": [{"unshimmed_url": "https://a.test/?x=1&jp=aaaaaaaaaaaaaaaaaaaa"}]});
         let linked = post(json!({"message": "m\n#ref bbbbbbbbbbbbbbbbbbbb", "attachments": link})).unwrap();
@@ -276,6 +295,6 @@ mod tests {
         let bare = found("1", &json!({"message": message, "id": "2", "created_time": "2019-01-02T18:31:28Z"}))
             .unwrap()
             .unwrap();
-        assert_eq!(bare.post, "1_2");
+        assert_eq!(bare.post.post, "1_2");
     }
 }

@@ -1,8 +1,9 @@
 //! Reading a page back: all of our posts, or an error.
 
-use crate::harness::{Bench, TARGET, assert_silent, bench, plan, row, simulator};
+use crate::harness::{Bench, TARGET, assert_silent, bench, bench_of, export, plan, row, simulator};
 use fbsim::{FaultPlan, FaultRule, Handle, OpKind, When};
-use jobpipe_core::{EffectAnswer, ErrorClass, FoundPost, Sink};
+use jobpipe_core::{EffectAnswer, EffectCall, ErrorClass, FoundPost, Op, Rendered, Sink};
+use serde_json::json;
 use std::collections::BTreeSet;
 
 /// `count` posts of ours; their ids.
@@ -39,6 +40,52 @@ async fn every_post_of_ours_is_found_over_many_pages() {
     let since = bench.sink.probe(TARGET, made.time_ms).await.unwrap();
     assert!(ids(&since).contains(&one.post), "{since:?}");
     assert!(bench.sink.probe("facebook:1002", 0).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_a_post_shows_is_compared_as_what_is_rendered_until_somebody_edits_it() {
+    let sim = simulator().await;
+    for link in [Some(".url"), None] {
+        let bench = bench_of(&sim.base_url, export(&["acme-paris"], None, "  $title\n\n  in $city ", link));
+        let row = row(TARGET, if link.is_some() { "linked" } else { "told" });
+        let body =
+            json!({"title": "Nurse \u{1f3e5}", "city": "Lyon\r\nFrance", "url": "https://acme.test/1?x=%20y#apply"});
+        let Ok(Rendered::Content { content, payload }) = bench.sink.render(&row, &body) else { panic!("{row:?}") };
+        let marker = bench.sink.marker(&row);
+        let call = EffectCall { row, op: Op::Create, post: None, payload };
+        let EffectAnswer::Done { post: Some(post) } = bench.sink.apply(TARGET, &call).await else { panic!("{link:?}") };
+        let shown = async || {
+            let found = bench.sink.probe(TARGET, 0).await.unwrap();
+            found.into_iter().find(|found| found.post == post).map(|found| (found.marker, found.identity, found.hash))
+        };
+        let confirmed = Some((marker, Some(content.identity.clone()), content.hash.clone()));
+        assert_eq!(shown().await, confirmed, "{link:?}");
+        let said = call.payload["message"].as_str().unwrap();
+        assert!(sim.admin_edit(&post, &format!("New! {said}")).unwrap());
+        let edited = shown().await.unwrap();
+        assert_eq!(Some((edited.0, edited.1)), confirmed.map(|(marker, identity, _)| (marker, identity)));
+        assert!(edited.2.is_some() && edited.2 != content.hash, "{link:?}");
+        let update = EffectCall { op: Op::Update, post: Some(post.clone()), ..call };
+        let answer = bench.sink.apply(TARGET, &update).await;
+        assert!(matches!(answer, EffectAnswer::Done { .. }), "{answer:?}");
+        assert_eq!(shown().await.unwrap().2, content.hash, "set back");
+    }
+}
+
+#[tokio::test]
+async fn a_post_that_a_person_made_with_our_link_is_told_from_ours() {
+    let sim = simulator().await;
+    let bench = bench(&sim.base_url);
+    let ours = fill(&bench, 2).await;
+    let link = sim.effects()[0].link.clone();
+    let shared = sim.admin_post("1001", "look at this", link.as_deref()).unwrap();
+    let found = bench.sink.probe(TARGET, 0).await.unwrap();
+    let foreign = |wanted: bool| {
+        found.iter().filter(|post| post.foreign == wanted).map(|post| post.post.clone()).collect::<BTreeSet<_>>()
+    };
+    assert_eq!((foreign(false), foreign(true)), (ours, BTreeSet::from([shared.clone()])));
+    let of = |post: &str| &found.iter().find(|found| found.post == post).unwrap().marker;
+    assert_eq!(of(&shared), of(&sim.effects()[0].post));
 }
 
 #[tokio::test]

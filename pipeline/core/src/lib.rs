@@ -22,7 +22,7 @@ pub use head::{Head, HeadBody, HeadCounts, HeadSeen, HeadWrite, Stamps, Version,
 pub use limiter::{Rate, RateLimiter};
 pub use plan::{Budget, Feed, GonePolicy, Pace, Plan, RetryPolicy, StageKind, StagePlan};
 pub use record::{Fate, Millis, Origin, Record};
-pub use row::{Attempt, Content, LastEffect, Op, Row, RowId, RowState, RowWrite};
+pub use row::{Attempt, Content, LastEffect, Op, Row, RowId, RowState, RowWrite, Sighting};
 pub use sink::{EffectAnswer, EffectCall, EffectPolicy, EffectTimes, FoundPost, Rendered, Sink, Stages, TargetRef};
 pub use stage::{
     Answer, FileExport, FileRecord, Gathered, Outcome, RecordReader, RunFacts, Stage, StageCx, StageInput, Stop,

@@ -63,6 +63,19 @@ pub struct LastEffect {
     pub op: Option<Op>,
 }
 
+/// What an audit found where a row has other content confirmed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sighting {
+    /// Fingerprint of what the post shows; `None` = it is not among the target's posts.
+    pub hash: Option<String>,
+    /// When it was written down.
+    pub at: Millis,
+    /// Seen again later, told, and what is wanted was sent anew: the same found once more is the target's own way to
+    /// show it, and is left.
+    pub told: bool,
+}
+
 /// One ledger row. Made at the first ARM, never before.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -98,6 +111,9 @@ pub struct Row {
     /// For the row of an orphan (a post whose marker no known key makes): the key that turned out to be its own.
     /// The post is handed to that row before anything else happens here.
     pub handed_to: Option<String>,
+    /// What an audit found in the place of `content`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Sighting>,
     /// The epoch under which the row was last armed or adopted.
     pub epoch: u64,
 }
@@ -150,6 +166,7 @@ impl Row {
             past: BTreeSet::new(),
             extra: BTreeSet::new(),
             handed_to: None,
+            seen: None,
             epoch,
         }
     }

@@ -81,6 +81,10 @@ pub struct FoundPost {
     pub created_at: Millis,
     /// What cannot be updated in place (the link without the marker), as far as the target tells.
     pub identity: Option<String>,
+    /// Fingerprint of what it shows, made as [`Content::hash`] is; `None` = the target does not tell.
+    pub hash: Option<String>,
+    /// The target says that somebody else made it: it is never deleted.
+    pub foreign: bool,
 }
 
 /// The times that a target's answers need.

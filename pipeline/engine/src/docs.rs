@@ -251,6 +251,9 @@ pub struct TargetDoc {
     pub quiet_until: Millis,
     /// When read-backs for audit are due.
     pub audits: BTreeSet<Millis>,
+    /// When the first of the two reads of the audits that are due was over.
+    #[serde(default)]
+    pub audited: Option<Millis>,
     /// Work for closed runs is left: rows in flight, heads above a watermark. Audits do not count.
     pub busy: bool,
     /// Drains in a row that ended in a crash without one confirmed row.
@@ -313,6 +316,7 @@ impl TargetDoc {
             created_today: 0,
             quiet_until: 0,
             audits: BTreeSet::new(),
+            audited: None,
             busy: false,
             crashes: 0,
         }

@@ -324,6 +324,8 @@ impl Sink for SimSink {
                     marker: post.marker.clone(),
                     created_at: post.made,
                     identity: Some(post.link.clone()),
+                    hash: Some(post.text.clone()),
+                    foreign: false,
                 })
                 .collect()
         };

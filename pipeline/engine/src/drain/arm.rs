@@ -52,12 +52,15 @@ pub(super) async fn arm(cx: &Cx, lease: &Lease, plans: Vec<Plan>) -> Result<Vec<
             after_unknown_delete: old.state == RowState::Unknown,
             seq: plan.seq,
         };
+        // what was seen once only says nothing of what is sent now
+        let seen = old.seen.clone().filter(|seen| seen.told);
         let row = Row {
             version: cx.ids.nonce(),
             state: RowState::Armed,
             attempt: Some(attempt),
             recheck: false,
             not_before: 0,
+            seen,
             epoch: lease.epoch.epoch,
             ..old
         };

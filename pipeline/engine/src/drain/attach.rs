@@ -273,7 +273,8 @@ fn adopted(cx: &Cx, lease: &Lease, row: Option<&Row>, id: &RowId, posts: &[Found
             new.content = new.content.filter(|_| known).or(Some(due::unknown_content(keep.identity.as_deref())));
             new.post = Some(keep.post.clone());
             new.posted_at = cx.now();
-            new.extra = posts.iter().map(|post| post.post.clone()).filter(|post| *post != keep.post).collect();
+            let others = posts.iter().filter(|post| post.post != keep.post && !post.foreign);
+            new.extra = others.map(|post| post.post.clone()).collect();
         }
         None => {
             new = arm::without_post(new);

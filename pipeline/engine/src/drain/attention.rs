@@ -188,7 +188,7 @@ async fn is_there(cx: &Cx, row: &Row, attempt: &Attempt, first: &FoundPost, othe
         row.post = Some(first.post.clone());
         row.content = Some(content.clone());
         row.posted_at = now;
-        row.extra.extend(others.iter().map(|post| post.post.clone()));
+        row.extra.extend(others.iter().filter(|post| !post.foreign).map(|post| post.post.clone()));
         row
     })
     .await?;

@@ -32,6 +32,7 @@ struct Post {
     text: String,
     marker: String,
     made: Millis,
+    by_hand: bool,
 }
 
 /// All pages.
@@ -53,6 +54,10 @@ pub struct Pages {
     pub doubles: Vec<String>,
     /// Changes when the token is renewed.
     pub token: u64,
+    /// So many reads to come show no post.
+    pub blind: u64,
+    /// Posts are shown as the target likes it, not as they were sent.
+    pub own_way: bool,
 }
 
 impl Pages {
@@ -68,6 +73,30 @@ impl Pages {
         self.posts.get_mut(page).unwrap().retain(|_, post| post.text != text);
     }
 
+    /// Somebody writes another text over the one with this text.
+    pub fn admin_edits(&mut self, page: &str, text: &str, other: &str) {
+        let post = self.posts.get_mut(page).unwrap().values_mut().find(|post| post.text == text).unwrap();
+        other.clone_into(&mut post.text);
+    }
+
+    /// The post with this text is there once more: a call of long ago was executed.
+    pub fn doubles(&mut self, page: &str, text: &str, now: Millis) {
+        self.repeats(page, text, now, false);
+    }
+
+    /// Somebody posts the same, with our marker.
+    pub fn admin_repeats(&mut self, page: &str, text: &str, now: Millis) {
+        self.repeats(page, text, now, true);
+    }
+
+    fn repeats(&mut self, page: &str, text: &str, now: Millis, by_hand: bool) {
+        self.next += 1;
+        let id = format!("{page}_{}", self.next);
+        let posts = self.posts.get_mut(page).unwrap();
+        let post = posts.values().find(|post| post.text == text).unwrap().clone();
+        posts.insert(id, Post { made: now, by_hand, ..post });
+    }
+
     fn execute(&mut self, page: &str, call: &EffectCall, now: Millis) -> Option<String> {
         match call.op {
             Op::Create => {
@@ -80,7 +109,7 @@ impl Pages {
                     self.doubles.push(marker.clone());
                 }
                 let text = call.payload["text"].as_str().unwrap().to_owned();
-                posts.insert(id.clone(), Post { text, marker, made: now });
+                posts.insert(id.clone(), Post { text, marker, made: now, by_hand: false });
                 Some(id)
             }
             Op::Update => {
@@ -164,6 +193,11 @@ impl Sink for TestSink {
     async fn probe(&self, target: &str, since: Millis) -> Result<Vec<FoundPost>, TaskError> {
         let mut pages = self.pages.lock().unwrap();
         pages.reads += 1;
+        if pages.blind > 0 {
+            pages.blind -= 1;
+            return Ok(Vec::new());
+        }
+        let own_way = pages.own_way;
         let posts = pages.posts.get(target);
         Ok(posts
             .into_iter()
@@ -174,6 +208,8 @@ impl Sink for TestSink {
                 marker: post.marker.clone(),
                 created_at: post.made,
                 identity: Some("link".into()),
+                foreign: post.by_hand,
+                hash: Some(if own_way { post.text.to_uppercase() } else { post.text.clone() }),
             })
             .collect())
     }

@@ -2,7 +2,7 @@
 
 use jobpipe_core::{
     Attempt, Commit, Content, DeadLetter, ErrorClass, HeadBody, HeadWrite, LastEffect, NewTask, Op, Request, Row,
-    RowId, RowState, Stamps, TaskError, TaskInput, TaskResult, TaskState, Version, Wanted,
+    RowId, RowState, Sighting, Stamps, TaskError, TaskInput, TaskResult, TaskState, Version, Wanted,
 };
 use serde_json::{Value as Json, json};
 
@@ -151,6 +151,7 @@ pub fn full_row(target: &str, key: &str, version: u64) -> Row {
         last: Some(LastEffect { seq: 5, op: Some(Op::Create) }),
         past: ["1001_1".to_owned(), "1001_2".to_owned()].into(),
         extra: ["1001_3".to_owned()].into(),
+        seen: Some(Sighting { hash: Some("edited".to_owned()), at: 1_700_000_000_006, told: true }),
         ..Row::blank(row_id(target, key), version, 42)
     }
 }
