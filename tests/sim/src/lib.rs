@@ -17,6 +17,7 @@ mod stages;
 mod store;
 mod story;
 mod sum;
+mod tamper;
 mod world;
 
 pub use slant::Slant;

@@ -11,6 +11,7 @@ use crate::process::Setup;
 use crate::shape::Shape;
 use crate::slant::{Bent, Habits, Slant};
 use crate::source::Source;
+use crate::tamper;
 use crate::world::World;
 use jobpipe_conformance::MemoryStore;
 use jobpipe_core::StoreError;
@@ -21,6 +22,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
+
+/// From a create to its last audit at most.
+const DAY: Duration = Duration::from_secs(26 * 3_600);
 
 /// Items at most.
 const ITEMS: u32 = 9;
@@ -108,7 +112,28 @@ impl Story {
         check::ledger(&self.world).await;
         check::outside(&self.world, &self.shape);
         check::changes(&self.world, &self.shape).await;
+        self.audit().await;
         self.world
+    }
+
+    /// Nobody works for a day, in which people work on the pages; then the audits find it.
+    async fn audit(&mut self) {
+        if self.world.violation().is_some() {
+            return;
+        }
+        self.fleet.end_all(None, Duration::ZERO).await;
+        let tampered = tamper::tamper(&self.world, &self.chance).await;
+        tokio::time::sleep(DAY).await;
+        let until = Instant::now() + Duration::from_secs(300);
+        while tamper::is_due(&self.world).await {
+            self.fleet.turn().await;
+            if Instant::now() > until {
+                self.world.violated(|| "I10: an audit is not made".to_owned());
+                return;
+            }
+        }
+        self.rest("after an audit").await;
+        tamper::check(&self.world, &tampered).await;
     }
 
     fn add(&self, number: u32) {
