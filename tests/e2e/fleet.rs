@@ -1,4 +1,6 @@
 //! One import on several machines: processes that share nothing but a broker and a store.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+#![allow(clippy::disallowed_methods, reason = "how long another process takes is measured")]
 
 mod servers;
 mod support;
@@ -20,8 +22,13 @@ fn quickstart(site: &career_site::Handle) -> String {
     text
 }
 
+/// Page, message and link.
+type Post = (String, String, Option<String>);
+/// Posts, in order, and a file.
+type Made = (Vec<Post>, String);
+
 /// Page, message and link of every post that was made, each once.
-fn posts(pages: &fbsim::Handle) -> Vec<(String, String, Option<String>)> {
+fn posts(pages: &fbsim::Handle) -> Vec<Post> {
     let effects = pages.effects();
     assert!(effects.iter().all(|effect| effect.op == WriteOp::Create), "a first run only creates");
     let mut posts: Vec<_> = effects.into_iter().map(|effect| (effect.page, effect.message, effect.link)).collect();
@@ -47,7 +54,7 @@ impl World {
     }
 
     /// What one process makes of the quickstart: its posts and its file.
-    fn alone(&self) -> (Vec<(String, String, Option<String>)>, String) {
+    fn alone(&self) -> Made {
         let pages = self.runtime.block_on(FbSim::start(Default::default())).unwrap();
         let project = Project::with_pages(3, &pages.base_url);
         project.write("import.yml", &quickstart(&self.site));
@@ -56,7 +63,7 @@ impl World {
         (posts(&pages), project.read("out/jobs.jsonl"))
     }
 
-    fn assert_right(&self, machines: &[&Project], alone: &(Vec<(String, String, Option<String>)>, String)) {
+    fn assert_right(&self, machines: &[&Project], alone: &Made) {
         let report = self.pages.report();
         assert_eq!((report.totals.dup_now, report.totals.dup_ever), (0, 0));
         assert!(posts(&self.pages) == alone.0, "{} posts, {} of one process", posts(&self.pages).len(), alone.0.len());
@@ -118,6 +125,25 @@ fn a_worker_killed_midway_is_made_up_for() {
     victim.wait_for(|line| line["event"] == "task_done");
     victim.signal("KILL");
     assert!(!victim.end().success());
+    let done = ended(&desk, run.trim());
+    assert_eq!(done["state"], "succeeded", "{done:#}");
+    world.assert_right(&[&first, &second], &alone);
+}
+
+#[test]
+fn a_worker_killed_while_it_posts_is_made_up_for() {
+    let world = World::new();
+    let alone = world.alone();
+    let servers = Servers::new();
+    let [desk, first, second] = [(); 3].map(|()| machine(3, &world.pages.base_url, &servers));
+    let mut workers = [&first, &second].map(|at| Worker::at_work(at, &[]));
+    desk.write("import.yml", &quickstart(&world.site));
+    let run = desk.jobpipe(&["submit", "import.yml"]).expect(0).out;
+    // three pages and two workers: both post, so either is one that does
+    let [victim, _] = &mut workers;
+    victim.wait_for(|line| line["event"] == "effect");
+    victim.signal("KILL");
+    victim.end();
     let done = ended(&desk, run.trim());
     assert_eq!(done["state"], "succeeded", "{done:#}");
     world.assert_right(&[&first, &second], &alone);

@@ -1,6 +1,8 @@
 //! The command line.
 
-use crate::commands::{check, completions, dead, explain, init, run, runs, sandbox, schema, state, submit, worker};
+use crate::commands::{
+    check, completions, dead, explain, init, queues, run, runs, sandbox, schema, state, submit, worker, workers,
+};
 
 /// Durable imports: crawl a source, transform its records, keep targets in step.
 ///
@@ -32,6 +34,8 @@ pub(crate) enum Command {
     Init(init::Args),
     Runs(runs::Args),
     Dead(dead::Args),
+    Workers(workers::Args),
+    Queues(queues::Args),
     State(state::Args),
     Sandbox(sandbox::Args),
     Schema(schema::Args),

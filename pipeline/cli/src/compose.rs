@@ -133,7 +133,7 @@ pub(crate) fn worker(
     hand: &Hand,
 ) -> Outcome<Arc<Cx>> {
     let ttl = Some(lease_ttl()?);
-    let mut settings = EngineSettings { lease_ttl: ttl, ..settings(&place.state) };
+    let mut settings = EngineSettings { name: hand.name.clone(), lease_ttl: ttl, ..settings(&place.state) };
     if !hand.queues.is_empty() {
         settings.queues.clone_from(&hand.queues);
     }
@@ -194,7 +194,7 @@ fn lease_ttl() -> Outcome<Duration> {
     if text.is_empty() {
         return Ok(LEASE_TTL);
     }
-    let ttl = text.parse::<Period>().ok().map(|ttl| ttl.duration()).filter(|ttl| *ttl >= SHORTEST_LEASE);
+    let ttl = text.parse::<Period>().ok().map(Period::duration).filter(|ttl| *ttl >= SHORTEST_LEASE);
     ttl.ok_or_else(|| Failure::usage("JOBPIPE_LEASE_TTL cannot be read: expected a duration of 1s or more"))
 }
 

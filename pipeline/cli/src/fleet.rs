@@ -2,6 +2,7 @@
 //! compare-and-set that any process may do; what follows it is repeated by the workers if this one dies.
 
 use crate::commands::run::Job;
+use crate::commands::workers::is_alive;
 use crate::compose::{self, Parts};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::onlooker::Onlooker;
@@ -10,9 +11,14 @@ use crate::{admitted, log, report};
 use jobpipe_engine::Cx;
 use jobpipe_engine::admission::Wish;
 use jobpipe_engine::event::NoEvents;
+use jobpipe_engine::workers;
 use std::sync::Arc;
 
 pub(crate) mod links;
+
+/// Said where nobody would do the work.
+pub(crate) const NOBODY: &str =
+    "no worker is at work on this state: start one with `jobpipe worker`; the run waits for it";
 
 /// Admits a run and follows it to its end.
 pub(crate) async fn run(job: &Job, wish: &Wish, watcher: &mut Watcher) -> Outcome {
@@ -20,10 +26,28 @@ pub(crate) async fn run(job: &Job, wish: &Wish, watcher: &mut Watcher) -> Outcom
     let (cx, run) = submit(job, wish, &mut |text| watcher.note(text)).await?;
     let holder = format!("the workers on {}", job.place.shown());
     watcher.note(&format!("{run} is left to {holder}"));
+    let mut silent = false;
+    let seen = Arc::clone(&cx);
     let onlooker = Onlooker { cx, wait: job.args.wait.duration(), stop: &job.stop, holder: &holder };
-    match onlooker.follow(&run, watcher, async |_| Ok(false)).await? {
+    let look_around = async |watcher: &mut Watcher| {
+        let nobody = !is_anybody_at_work(&seen).await;
+        if nobody && !silent {
+            watcher.note(NOBODY);
+        }
+        silent = nobody;
+        Ok(false)
+    };
+    match onlooker.follow(&run, watcher, look_around).await? {
         Some(left) => report::end(job, watcher, left),
         None => Ok(Exit::Interrupted),
+    }
+}
+
+/// Whether a worker has spoken lately; a store that does not answer is told elsewhere.
+pub(crate) async fn is_anybody_at_work(cx: &Cx) -> bool {
+    match workers::list(cx).await {
+        Ok(known) => known.iter().any(|(_, worker)| is_alive(worker, cx.now())),
+        Err(_) => true,
     }
 }
 

@@ -70,6 +70,8 @@ async fn serve(command: Command) -> Outcome {
         Command::Submit(args) => Box::pin(commands::submit::run(args)).await,
         Command::Worker(args) => Box::pin(commands::worker::run(args)).await,
         Command::Runs(args) => commands::runs::run(args).await,
+        Command::Workers(args) => commands::workers::run(args).await,
+        Command::Queues(args) => commands::queues::run(args).await,
         Command::Dead(args) => commands::dead::run(args).await,
         Command::State(args) => commands::state::run(args).await,
         Command::Sandbox(args) => commands::sandbox::run(args).await,

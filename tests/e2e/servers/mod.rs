@@ -1,6 +1,7 @@
 //! A RabbitMQ and a MongoDB to share work on, and workers as processes.
 #![allow(unreachable_pub, dead_code, reason = "shared by several test programs, each of which uses a part")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+#![allow(clippy::disallowed_methods, reason = "other processes say nothing: they are asked again, with a bound")]
 
 use crate::support::Project;
 use serde_json::Value as Json;

@@ -56,7 +56,10 @@ pub(crate) async fn run(args: Args) -> Outcome {
     let format = args.format;
     let job = Job { args: args.into(), loaded, plan, place, machine: Machine::new(), stop };
     let wish = job.args.wish(&job.machine);
-    let (_, run) = fleet::submit(&job, &wish, &mut |text| terminal::complain(text)).await?;
+    let (cx, run) = fleet::submit(&job, &wish, &mut |text| terminal::complain(text)).await?;
+    if !fleet::is_anybody_at_work(&cx).await {
+        terminal::complain(fleet::NOBODY);
+    }
     terminal::say(&match format {
         Format::Human => run,
         Format::Json => serde_json::json!({ "run": run }).to_string(),
