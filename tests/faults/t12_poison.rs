@@ -94,7 +94,7 @@ async fn orphan_ends() -> bool {
     });
     let Some(child) = child.filter(|_| lived.killed) else { return false };
     let killed = Instant::now();
-    while lives(child) && killed.elapsed() < Duration::from_secs(20) {
+    while lives(child) && killed.elapsed() < Duration::from_secs(120) {
         std::thread::sleep(Duration::from_millis(50));
     }
     !lives(child)

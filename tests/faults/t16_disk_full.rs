@@ -163,7 +163,7 @@ async fn t16_disk_full() {
     let chance = Chance::new();
     let mut test = Test { line: Line::new("T16", &chance), resumed: Vec::new() };
     let place = tempfile::tempdir().unwrap();
-    let Some(disk) = SmallDisk::mount(place.path().join("disk"), "64m") else {
+    let Some(disk) = SmallDisk::mount(place.path().join("disk"), "160m") else {
         // the e2e tests stand in for it, with the system's limit on a file's size
         println!("FAULT T16 RESULT=skipped: this user may not mount a tmpfs");
         return;

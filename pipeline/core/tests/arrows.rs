@@ -25,7 +25,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "jobpipe-fuzz",
         &["jobpipe-core", "jobpipe-expr", "jobpipe-config", "jobpipe-connectors", "jobpipe-stages", "jobpipe-embedded"],
     ),
-    ("jobpipe-benches", &["jobpipe-core", "jobpipe-embedded", "jobpipe-engine"]),
+    (
+        "jobpipe-benches",
+        &["jobpipe-core", "jobpipe-embedded", "jobpipe-engine", "jobpipe-mongo", "jobpipe-amqp", "jobpipe-conformance"],
+    ),
     (
         "jobpipe",
         &[

@@ -4,6 +4,7 @@
 
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
+mod fleet;
 mod measures;
 mod process;
 mod project;
@@ -17,7 +18,7 @@ pub(crate) type Fault = Box<dyn std::error::Error + Send + Sync>;
 /// jobpipe beside the same work by hand.
 #[derive(Parser)]
 struct Arguments {
-    /// Which measures: i, ii, iii, iv, v, store; all by default.
+    /// Which measures; all but `tasks` by default.
     measures: Vec<Measure>,
     /// A tenth of the work, one round: to see that it works.
     #[arg(long)]
@@ -42,9 +43,19 @@ fn main() -> Result<(), Fault> {
             rows.push(row);
         }
     }
-    println!("\n{}", table::markdown(&rows));
+    let document = std::path::Path::new("docs/performance.md");
+    if !rows.is_empty() {
+        println!("\n{}", table::markdown(&rows));
+    }
     if arguments.write {
-        table::write(std::path::Path::new("docs/performance.md"), &rows)?;
+        table::write(document, &rows)?;
+    }
+    if arguments.measures.contains(&Measure::Tasks) {
+        let table = fleet::take(20_000 / scale, rounds)?;
+        println!("\n{table}");
+        if arguments.write {
+            fleet::write(document, &table)?;
+        }
     }
     Ok(())
 }

@@ -1,0 +1,122 @@
+//! Stages that do nothing, as fast as may be.
+
+use async_trait::async_trait;
+use jobpipe_core::{
+    Budget, ErrorClass, Feed, FileExport, Gathered, NewTask, Outcome, Plan, Request, RetryPolicy, RunFacts, Sink, Stage,
+    StageCx, StageInput, StageKind, StagePlan, Stages, Stop, TaskError, TaskInput,
+};
+use serde_json::{Value as Json, json};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// The stage, and the queue of its tasks.
+const STAGE: (&str, &str) = ("nothing", "crawl");
+/// A request that ends only when it is told to.
+const HOLD: &str = "hold";
+
+/// An import of one stage.
+pub(crate) fn plan() -> Plan {
+    let stage = StagePlan {
+        name: STAGE.0.to_owned(),
+        from: Vec::new(),
+        kind: StageKind::Crawl,
+        connector: "nothing".to_owned(),
+        feed: Feed::Batches,
+        queue: STAGE.1.to_owned(),
+        retry: RetryPolicy::default(),
+        concurrency: None,
+        bundle: 1,
+        gone: None,
+        pace: None,
+        max: Budget::default(),
+        body: json!({}),
+    };
+    Plan { name: "nothings".to_owned(), stages: vec![stage], schedule: None }
+}
+
+#[derive(Default)]
+pub(crate) struct StopFlag(pub(crate) AtomicBool);
+
+impl Stop for StopFlag {
+    fn is_stopping(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// What the stage is made of.
+#[derive(Clone)]
+pub(crate) struct Nothings {
+    /// Root requests.
+    pub(crate) listings: usize,
+    /// Requests that each of them leads to.
+    pub(crate) each: usize,
+    /// Keeps the stage open with one more root until it is cancelled.
+    pub(crate) hold: Option<CancellationToken>,
+}
+
+impl Stages for Nothings {
+    fn stage(&self, _plan: &Plan, _name: &str) -> Result<Arc<dyn Stage>, TaskError> {
+        Ok(Arc::new(Nothing(self.clone())))
+    }
+
+    fn file(&self, _plan: &Plan, name: &str) -> Result<Arc<dyn FileExport>, TaskError> {
+        Err(no(name))
+    }
+
+    fn sink(&self, _plan: &Plan, name: &str) -> Result<Arc<dyn Sink>, TaskError> {
+        Err(no(name))
+    }
+}
+
+fn no(name: &str) -> TaskError {
+    let message = format!("there is no export `{name}`");
+    TaskError { class: ErrorClass::Permanent, code: "JP198".to_owned(), message, retry_after_ms: None }
+}
+
+/// Listings lead to requests; those lead to nothing.
+struct Nothing(Nothings);
+
+/// So many tasks of a run, numbered from `first`.
+pub(crate) fn tasks(run: &str, first: usize, count: usize) -> Vec<NewTask> {
+    let task = |n| {
+        let input = TaskInput::Requests(vec![request(format!("item/{n}"), false)]);
+        NewTask::new(run, STAGE.0, STAGE.1, "bench", input)
+    };
+    (first..first + count).map(task).collect()
+}
+
+fn request(id: String, listing: bool) -> Request {
+    Request { url: id.clone(), id, group: "bench".to_owned(), listing, attempts: 0, body: Json::Null }
+}
+
+#[async_trait]
+impl Stage for Nothing {
+    fn roots(&self, _facts: &RunFacts) -> Result<Vec<Request>, TaskError> {
+        let hold = self.0.hold.as_ref().map(|_| request(HOLD.to_owned(), false));
+        Ok((0..self.0.listings).map(|n| request(format!("list/{n}"), true)).chain(hold).collect())
+    }
+
+    async fn gather(&self, input: StageInput, cx: &StageCx) -> Result<Gathered, TaskError> {
+        let StageInput::Requests(requests) = input else { return Ok(Gathered::Records(Vec::new())) };
+        if let Some(hold) = self.0.hold.as_ref().filter(|_| requests.iter().any(|request| request.id == HOLD)) {
+            hold.cancelled().await;
+        }
+        let at = cx.clock.now();
+        let answer = |request| jobpipe_core::Answer { request, result: Ok(Json::Null), body: Vec::new(), at };
+        Ok(Gathered::Answers(requests.into_iter().map(answer).collect()))
+    }
+
+    fn compute(&self, gathered: Gathered, _facts: &RunFacts) -> Result<Outcome, TaskError> {
+        let mut outcome = Outcome::default();
+        let Gathered::Answers(answers) = gathered else { return Ok(outcome) };
+        for answer in answers {
+            outcome.taken += 1;
+            if answer.request.listing {
+                let found = (0..self.0.each).map(|n| request(format!("{}/{n}", answer.request.url), false));
+                outcome.follow.extend(found);
+            }
+        }
+        Ok(outcome)
+    }
+}
