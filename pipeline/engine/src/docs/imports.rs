@@ -1,0 +1,89 @@
+//! What an import remembers from run to run.
+
+use super::Told;
+use jobpipe_core::{Millis, RunFacts, TargetRef};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The serial point of an import.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ImportDoc {
+    /// Number of its last run.
+    pub seq: u64,
+    /// The last slot that was taken.
+    pub last_slot: Millis,
+    /// The open run.
+    pub open: Option<OpenRun>,
+    /// The last closed, uncancelled run: what targets are planned from.
+    pub closed: Option<ClosedRun>,
+    /// Numbers of cancelled runs: heads that they changed last are not planned.
+    pub cancelled: BTreeSet<u64>,
+    /// The cursor of each stage.
+    pub since: BTreeMap<String, Json>,
+    /// The run that moved it last.
+    pub since_seq: u64,
+    /// Removals up to this run were accepted; later ones count against the limit.
+    pub accepted_gen: u64,
+    /// Targets to be woken after a closing.
+    pub to_wake: BTreeSet<String>,
+}
+
+/// What admission decided, so that anyone can insert the run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenRun {
+    /// Hash of the definition.
+    pub definition: String,
+    /// The run's facts.
+    pub facts: RunFacts,
+    /// Targets by export, resolved once.
+    pub targets: BTreeMap<String, Vec<TargetRef>>,
+    /// Guards are approved beforehand (`--yes`).
+    pub approved: bool,
+}
+
+/// The last closed run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClosedRun {
+    /// Its id.
+    pub run: String,
+    /// Its number.
+    pub seq: u64,
+    /// Hash of its definition.
+    pub definition: String,
+    /// Its targets by export.
+    pub targets: BTreeMap<String, Vec<TargetRef>>,
+    /// Why removals wait, if they do.
+    pub guard: Option<String>,
+    /// Changes of a definition are approved beforehand (`--yes`, `runs approve`).
+    pub approved: bool,
+    /// Ledgers of which removals were approved after the run's files were written: those of the next run tell of them.
+    #[serde(default)]
+    pub untold: BTreeSet<String>,
+}
+
+impl ClosedRun {
+    /// True when `target` belongs to `export`.
+    #[must_use]
+    pub fn has_target(&self, export: &str, target: &str) -> bool {
+        self.targets.get(export).is_some_and(|targets| targets.iter().any(|one| one.id == target))
+    }
+
+    /// What `target` is told of this run for `export`, when it is woken under this epoch of the store.
+    #[must_use]
+    pub fn told(&self, export: &str, target: &str, cancelled: &BTreeSet<u64>, epoch: u64) -> Told {
+        Told {
+            epoch,
+            run: self.run.clone(),
+            seq: self.seq,
+            definition: self.definition.clone(),
+            present: self.has_target(export, target),
+            guard: self.guard.clone(),
+            approved: self.approved,
+            cancelled: cancelled.clone(),
+        }
+    }
+}
