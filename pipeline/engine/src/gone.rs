@@ -9,7 +9,7 @@ use crate::failpoint::Point;
 use crate::heads::{self, Writer};
 use crate::layout::{Layout, Ledger};
 use crate::sabotage::Rule;
-use jobpipe_core::{ErrorClass, GonePolicy, RowId, Wanted};
+use jobpipe_core::{ErrorClass, GonePolicy, RowId, Stamps, Wanted};
 use std::collections::BTreeSet;
 
 /// What the pass found.
@@ -19,6 +19,28 @@ pub(crate) struct Passed {
     pub gone: u64,
     /// Why removals wait for a person.
     pub guard: Option<String>,
+}
+
+/// Heads of a ledger that the run `seq` did not see, page by page.
+struct Unseen<'a> {
+    cx: &'a Cx,
+    ledger: &'a str,
+    seq: u64,
+    after: String,
+}
+
+impl<'a> Unseen<'a> {
+    fn of(cx: &'a Cx, ledger: &'a Ledger, seq: u64) -> Self {
+        Self { cx, ledger: &ledger.id, seq, after: String::new() }
+    }
+
+    /// The next page, never an empty one; `None` when that was all.
+    async fn next(&mut self) -> Result<Option<Vec<(String, Stamps)>>> {
+        let page = self.cx.store.heads_unseen(self.ledger, self.seq, &self.after, self.cx.settings.page).await?;
+        let Some((last, _)) = page.last() else { return Ok(None) };
+        self.after.clone_from(last);
+        Ok(Some(page))
+    }
 }
 
 /// Runs the pass over every ledger of the plan.
@@ -55,11 +77,8 @@ pub(crate) async fn pass(cx: &Cx, layout: &Layout, run: &RunDoc) -> Result<Passe
 async fn hold_owned_stubs(cx: &Cx, layout: &Layout, run: &RunDoc, ledger: &Ledger) -> Result<()> {
     let seq = run.open.facts.seq;
     let mut stubs = BTreeSet::new();
-    let mut after = String::new();
-    loop {
-        let page = cx.store.heads_unseen(&ledger.id, seq, &after, cx.settings.page).await?;
-        let Some((last, _)) = page.last() else { break };
-        after.clone_from(last);
+    let mut unseen = Unseen::of(cx, ledger, seq);
+    while let Some(page) = unseen.next().await? {
         stubs.extend(page.into_iter().filter(|(_, head)| head.wanted == Wanted::Stub).map(|(key, _)| key));
     }
     if stubs.is_empty() {
@@ -122,18 +141,16 @@ struct Missing {
 
 async fn count_missing(cx: &Cx, ledger: &Ledger, run: &RunDoc, policy: GonePolicy) -> Result<Missing> {
     let seq = run.open.facts.seq;
-    let mut after = String::new();
     let mut missing = Missing::default();
-    loop {
-        let page = cx.store.heads_unseen(&ledger.id, seq, &after, cx.settings.page).await?;
-        let Some((last, _)) = page.last() else { return Ok(missing) };
-        after.clone_from(last);
+    let mut unseen = Unseen::of(cx, ledger, seq);
+    while let Some(page) = unseen.next().await? {
         for (_, head) in &page {
             missing.all += u64::from(heads::goes(head, seq, policy.after));
             // a stub, which no run ever saw, was never live
             missing.gone += u64::from(heads::went(head, seq) && head.seen_gen > 0);
         }
     }
+    Ok(missing)
 }
 
 /// Heads that were live and that runs since the last accepted one have withdrawn (or, under a guard, declared gone).
@@ -191,14 +208,12 @@ async fn count_missed(
     policy: GonePolicy,
     may_remove: bool,
 ) -> Result<()> {
-    let mut after = String::new();
-    loop {
-        let page = cx.store.heads_unseen(&ledger.id, writer.seq, &after, cx.settings.page).await?;
-        let Some((last, _)) = page.last() else { return Ok(()) };
-        after.clone_from(last);
+    let mut unseen = Unseen::of(cx, ledger, writer.seq);
+    while let Some(page) = unseen.next().await? {
         cx.at(Point::CloseGone)?;
         heads::miss_keys(cx, &ledger.id, page, writer, policy.after, may_remove).await?;
     }
+    Ok(())
 }
 
 /// Ledgers in which the guarded run `seq` was not allowed to remove what it counted missed.
@@ -206,11 +221,8 @@ pub(crate) async fn held_back(cx: &Cx, layout: &Layout, seq: u64) -> Result<BTre
     let mut ledgers = BTreeSet::new();
     for ledger in layout.ledgers.iter().filter(|ledger| ledger.tracked) {
         let Some(policy) = layout.gone_policy(ledger) else { continue };
-        let mut after = String::new();
-        loop {
-            let page = cx.store.heads_unseen(&ledger.id, seq, &after, cx.settings.page).await?;
-            let Some((last, _)) = page.last() else { break };
-            after.clone_from(last);
+        let mut unseen = Unseen::of(cx, ledger, seq);
+        while let Some(page) = unseen.next().await? {
             if page.iter().any(|(_, head)| heads::waits(head, seq, policy.after)) {
                 ledgers.insert(ledger.id.clone());
                 break;
@@ -224,11 +236,8 @@ pub(crate) async fn held_back(cx: &Cx, layout: &Layout, seq: u64) -> Result<BTre
 pub(crate) async fn accept(cx: &Cx, layout: &Layout, seq: u64) -> Result<()> {
     for ledger in layout.ledgers.iter().filter(|ledger| ledger.tracked) {
         let Some(policy) = layout.gone_policy(ledger) else { continue };
-        let mut after = String::new();
-        loop {
-            let page = cx.store.heads_unseen(&ledger.id, seq, &after, cx.settings.page).await?;
-            let Some((last, _)) = page.last() else { break };
-            after.clone_from(last);
+        let mut unseen = Unseen::of(cx, ledger, seq);
+        while let Some(page) = unseen.next().await? {
             cx.at(Point::CloseGone)?;
             heads::accept_keys(cx, &ledger.id, page, seq, policy.after).await?;
         }
