@@ -127,7 +127,7 @@ pub(crate) async fn engine(place: &Place, parts: Parts) -> Outcome<Arc<Cx>> {
 /// One of the engines that share a store.
 pub(crate) fn worker(
     place: &Place,
-    store: MongoStore,
+    store: Arc<dyn StateStore>,
     carrier: &Carrier,
     parts: Parts,
     hand: &Hand,
@@ -137,7 +137,7 @@ pub(crate) fn worker(
     if !hand.queues.is_empty() {
         settings.queues.clone_from(&hand.queues);
     }
-    at_work(place, Arc::new(store), Arc::clone(&carrier.broker), parts, settings, &hand.name)
+    at_work(place, store, Arc::clone(&carrier.broker), parts, settings, &hand.name)
 }
 
 fn at_work(

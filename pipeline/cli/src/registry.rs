@@ -6,6 +6,7 @@ use crate::load::Process;
 use jobpipe_config::settings::{Loaded, Settings};
 use jobpipe_connectors::file::FileRoots;
 use jobpipe_connectors::http::{HttpClient, HttpSettings, LocalLimiter};
+use jobpipe_core::RateLimiter;
 use jobpipe_stages::crawl::CrawlTools;
 use jobpipe_stages::export::{FileSettings, SharedLookup};
 use jobpipe_stages::registry::{Parts, Registry};
@@ -39,12 +40,16 @@ impl Wiring {
     }
 }
 
-/// The registry of a process. Its HTTP client is the only one, so that all imports share its limits.
+/// The registry of a process that shares its limits with no other.
 pub(crate) fn registry(wiring: Wiring, machine: &Machine) -> Outcome<Registry> {
+    limited(wiring, machine, Arc::new(LocalLimiter::new(Arc::clone(&machine.clock))))
+}
+
+/// The registry of a process. Its HTTP client is the only one, so that all imports share its limits.
+pub(crate) fn limited(wiring: Wiring, machine: &Machine, limiter: Arc<dyn RateLimiter>) -> Outcome<Registry> {
     let Wiring { settings, root, env, lookup, hosts } = wiring;
     let files = FileSettings { root: root.clone(), allowed: settings.file_roots.clone() };
     let http = HttpSettings { hosts, ..HttpSettings::from_settings(&settings) };
-    let limiter = Arc::new(LocalLimiter::new(Arc::clone(&machine.clock)));
     let http = HttpClient::new(http, limiter, Arc::clone(&machine.clock))
         .map_err(|error| Failure::usage(error.to_string()))?;
     let roots = FileRoots::new(root, settings.file_roots.clone(), settings.limits.file.bytes());

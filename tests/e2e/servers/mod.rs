@@ -9,11 +9,27 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What any wait of a test may take before it has failed.
 pub const LONG: Duration = Duration::from_secs(120);
+
+/// Held while processes of one test are at work: several fleets at a time only wait for each other.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Looks until it is so.
+#[track_caller]
+pub fn until(trouble: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + LONG;
+    while !is_so() {
+        assert!(Instant::now() < until, "{trouble}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
 
 /// A script of this project.
 fn script(name: &str) -> Command {

@@ -9,18 +9,18 @@ use crate::stop::{self, StopFlag};
 use crate::watch::{self, Format};
 use crate::{load, log};
 use jobpipe_config::settings::Servers;
-use jobpipe_core::{Stop, StoreError};
-use jobpipe_engine::Cx;
+use jobpipe_core::{StateStore, Stop, StoreError};
 use jobpipe_engine::event::Event;
-use jobpipe_mongo::MongoStore;
-use jobpipe_stages::registry::Registry;
+use jobpipe_engine::{Cx, FleetLimiter};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// How long tasks that run may take to end once a signal came; what is left then is another worker's.
-const GRACE: Duration = Duration::from_secs(16);
+const GRACE: Duration = Duration::from_secs(20);
+/// How long the broker may take to hear that this worker leaves.
+const GOODBYE: Duration = Duration::from_secs(3);
 /// What a first try to connect waits at most before the next one; each further one twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 /// What any of them waits at most.
@@ -76,14 +76,15 @@ pub(crate) async fn run(args: Args) -> Outcome {
     log::start(&place.state)?;
     let machine = Machine::new();
     let hand = Hand { name: args.name.clone().unwrap_or_else(machine_name), queues: args.queues.clone() };
-    let registry = registry::registry(Wiring::of(&loaded), &machine)?;
     let carrier = compose::broker(&place, &hand.name)?;
     let mut teller = Teller::new(args.format);
     let Some(store) = connected(servers, &machine, &stop, &mut teller).await? else { return Ok(Exit::Succeeded) };
+    let limiter = FleetLimiter::new(Arc::clone(&store), Arc::clone(&machine.clock), Arc::clone(&machine.ids));
+    let registry = registry::limited(Wiring::of(&loaded), &machine, Arc::new(limiter))?;
     let (sender, events) = watch::channel();
     let parts = Parts {
         machine,
-        stages: Arc::new(registry) as Arc<Registry>,
+        stages: Arc::new(registry),
         events: sender,
         stop: Arc::clone(&stop),
         workers: args.concurrency.or(loaded.settings.limits.workers),
@@ -99,7 +100,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
     }
     let ended = serve(&cx, &carrier, events, &stop, &mut teller).await;
     if let Some(amqp) = &carrier.amqp {
-        amqp.close().await;
+        let _in_order_or_not = tokio::time::timeout(GOODBYE, amqp.close()).await;
     }
     ended
 }
@@ -110,7 +111,7 @@ async fn connected(
     machine: &Machine,
     stop: &StopFlag,
     teller: &mut Teller,
-) -> Outcome<Option<MongoStore>> {
+) -> Outcome<Option<Arc<dyn StateStore>>> {
     let mut most = FIRST_WAIT;
     loop {
         let tried = tokio::select! {
@@ -118,7 +119,7 @@ async fn connected(
             () = stop.signalled() => return Ok(None),
         };
         let error = match tried {
-            Ok(store) => return Ok(Some(store)),
+            Ok(store) => return Ok(Some(Arc::new(store))),
             Err(error @ StoreError::Unavailable { .. }) => error,
             Err(error) => return Err(error.into()),
         };
