@@ -10,6 +10,8 @@
 mod chance;
 mod line;
 mod process;
+#[path = "../e2e/scene/project.rs"]
+mod project;
 mod scene;
 mod sizes;
 mod soak;

@@ -1,6 +1,7 @@
 //! One import on the career site and the simulated pages: the project, its processes, and what must come of them.
 
 use crate::process::{Lived, Running};
+use crate::project::{self, Import, Page};
 use fbsim::{Expectation, ExpectedPost, Report};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,14 +27,10 @@ pub struct Scene {
     pub site: career_site::Handle,
     pub facebook: fbsim::Handle,
     folder: tempfile::TempDir,
-    pages: u32,
+    pages: Vec<Page>,
     pace: u32,
-    /// Of the import's `export`: more of them, as YAML.
+    /// Where the import's files go.
     out: PathBuf,
-}
-
-fn page_id(number: u32) -> String {
-    format!("{}", 1000 + number)
 }
 
 impl Scene {
@@ -41,14 +38,16 @@ impl Scene {
         let options =
             career_site::Options { offers: wanted.offers, listing_size: 50, crawl_delay: None, ..Default::default() };
         let site = career_site::CareerSite::start(options).await.unwrap();
-        let token = |page| fbsim::PageToken { page: page_id(page), token: format!("token-{}", page_id(page)) };
+        let page = |number: u32| (format!("page-{number}"), format!("{}", 1000 + number));
+        let pages: Vec<Page> = (1..=wanted.pages).map(page).collect();
+        let known = pages.iter().map(|(_, id)| fbsim::PageToken { page: id.clone(), token: project::token(id) });
         let settings = fbsim::Settings { auto_pages: false, latency_ms: wanted.latency_ms, ..Default::default() };
-        let pages = (1..=wanted.pages).map(token).collect();
-        let facebook = fbsim::FbSim::start(fbsim::Options { pages, settings, ..Default::default() }).await.unwrap();
+        let options = fbsim::Options { pages: known.collect(), settings, ..Default::default() };
+        let facebook = fbsim::FbSim::start(options).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let out = PathBuf::from("out");
-        let scene = Self { site, facebook, folder, pages: wanted.pages, pace: wanted.pace, out };
-        scene.write_project();
+        let scene = Self { site, facebook, folder, pages, pace: wanted.pace, out };
+        project::write_settings(scene.folder.path(), &scene.pages);
         scene.write_import();
         scene
     }
@@ -59,50 +58,15 @@ impl Scene {
         self.write_import();
     }
 
-    fn write_project(&self) {
-        let mut text = String::from("pages:\n");
-        for page in 1..=self.pages {
-            let id = page_id(page);
-            text.push_str(&format!("  page-{page}: {{ id: \"{id}\", token: $TOKEN_{id} }}\n"));
-        }
-        std::fs::write(self.path("jobpipe.yml"), text).unwrap();
-    }
-
     fn write_import(&self) {
-        let text = format!(
-            r#"name: acme
-crawl:
-  html: {base}/jobs
-  pages: a.next
-  links: a.job-link
-  extract:
-    title: h1.job-title
-    city: dd.location
-    status: span.status
-    url: link[rel=canonical] @href
-  rate: unlimited
-  retry: {{ times: 2, base: 50ms, max: 200ms }}
-transform:
-  key: .url
-  where: .status == "open"
-  require: [title, city, url]
-  gone: {{ after: 1 runs, limit: 30% }}
-export:
-  - facebook: [{pages}]
-    message: $title in $city
-    link: .url
-    pace: {{ rate: {pace}/s, per_day: unlimited }}
-  - jsonl: {out}/offers.jsonl
-  - jsonl: {out}/current.jsonl
-    as: current
-    write: snapshot
-"#,
-            base = self.site.base_url,
-            pages = self.page_names(),
-            pace = self.pace,
-            out = self.out.display(),
-        );
-        std::fs::write(self.path("import.yml"), text).unwrap();
+        let import = Import {
+            site: &self.site.base_url,
+            pages: &self.pages,
+            message: "$title in $city",
+            pace: self.pace,
+            out: &self.out,
+        };
+        import.write(self.folder.path());
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -118,26 +82,18 @@ export:
     }
 
     pub fn page_names(&self) -> String {
-        (1..=self.pages).map(|page| format!("page-{page}")).collect::<Vec<_>>().join(", ")
+        self.pages.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
     }
 
     pub fn page_ids(&self) -> impl Iterator<Item = String> {
-        (1..=self.pages).map(page_id)
+        self.pages.iter().map(|(_, id)| id.clone())
     }
 
     /// Puts the environment of the scene on a command.
     pub fn dress(&self, command: &mut Command) {
-        command.current_dir(self.folder.path());
-        command.env("JOBPIPE_FACEBOOK_GRAPH_URL", &self.facebook.base_url);
-        command.env("JOBPIPE_ALLOW_PRIVATE", format!("{},{}", self.site.addr, self.facebook.addr));
-        for (key, value) in [("SETTLE", "1s"), ("READ_LAG", "50ms"), ("SEND_BY", "1s"), ("TIMEOUT", "1s")] {
-            command.env(format!("JOBPIPE_FACEBOOK_{key}"), value);
-        }
+        project::dress(command, self.folder.path(), &self.site, &self.facebook, &self.pages);
         if self.out.is_absolute() {
             command.env("JOBPIPE_FILE_ROOTS", &self.out);
-        }
-        for id in self.page_ids() {
-            command.env(format!("TOKEN_{id}"), format!("token-{id}"));
         }
     }
 

@@ -2,15 +2,22 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test file uses its own part")]
 
+mod project;
+
 use career_site::CareerSite;
 use fbsim::{Expectation, ExpectedPost, FbSim};
+use project::{Import, Page};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// Page ids, and the names that imports use.
 pub const PAGES: [(&str, &str); 3] = [("1001", "acme-paris"), ("1002", "acme-lyon"), ("1003", "acme-lille")];
+
+fn known() -> Vec<Page> {
+    PAGES.iter().map(|(id, name)| ((*name).to_owned(), (*id).to_owned())).collect()
+}
 
 /// Everything a test needs. Servers live in the test's process: they outlive every kill of the binary.
 pub struct Scene {
@@ -24,61 +31,22 @@ pub struct Scene {
 impl Scene {
     pub async fn new(offers: u32, pages: usize) -> Self {
         let site = CareerSite::start(career_site::Options { offers, ..Default::default() }).await.unwrap();
-        let known =
-            PAGES.iter().map(|(id, _)| fbsim::PageToken { page: (*id).to_owned(), token: format!("token-{id}") });
+        let tokens = known().into_iter().map(|(_, id)| fbsim::PageToken { token: project::token(&id), page: id });
         let settings = fbsim::Settings { auto_pages: false, ..Default::default() };
-        let options = fbsim::Options { pages: known.collect(), settings, ..Default::default() };
+        let options = fbsim::Options { pages: tokens.collect(), settings, ..Default::default() };
         let facebook = FbSim::start(options).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let scene = Self { site, facebook, folder, pages };
-        scene.write_project();
+        project::write_settings(scene.folder.path(), &known());
         scene.write_import("$title in $city");
         scene
     }
 
-    fn write_project(&self) {
-        let mut text = String::from("pages:\n");
-        for (id, name) in PAGES {
-            text.push_str(&format!("  {name}: {{ id: \"{id}\", token: $TOKEN_{id} }}\n"));
-        }
-        std::fs::write(self.folder.path().join("jobpipe.yml"), text).unwrap();
-    }
-
     /// The import: the HTML site, listing to details, to pages and files.
     pub fn write_import(&self, message: &str) {
-        let pages: Vec<&str> = PAGES.iter().take(self.pages).map(|(_, name)| *name).collect();
-        let text = format!(
-            r#"name: acme
-crawl:
-  html: {base}/jobs
-  pages: a.next
-  links: a.job-link
-  extract:
-    title: h1.job-title
-    city: dd.location
-    status: span.status
-    url: link[rel=canonical] @href
-  rate: unlimited
-  retry: {{ times: 2, base: 50ms, max: 200ms }}
-transform:
-  key: .url
-  where: .status == "open"
-  require: [title, city, url]
-  gone: {{ after: 1 runs, limit: 30% }}
-export:
-  - facebook: [{pages}]
-    message: {message}
-    link: .url
-    pace: {{ rate: 500/s, per_day: unlimited }}
-  - jsonl: out/offers.jsonl
-  - jsonl: out/current.jsonl
-    as: current
-    write: snapshot
-"#,
-            base = self.site.base_url,
-            pages = pages.join(", "),
-        );
-        std::fs::write(self.import(), text).unwrap();
+        let pages: Vec<Page> = known().into_iter().take(self.pages).collect();
+        let import = Import { site: &self.site.base_url, pages: &pages, message, pace: 500, out: Path::new("out") };
+        import.write(self.folder.path());
     }
 
     pub fn import(&self) -> PathBuf {
@@ -92,15 +60,8 @@ export:
     /// The binary with the environment of the scene.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_jobpipe"));
-        command.args(arguments).current_dir(self.folder.path());
-        command.env("JOBPIPE_FACEBOOK_GRAPH_URL", &self.facebook.base_url);
-        command.env("JOBPIPE_ALLOW_PRIVATE", format!("{},{}", self.site.addr, self.facebook.addr));
-        for (key, value) in [("SETTLE", "1s"), ("READ_LAG", "50ms"), ("SEND_BY", "1s"), ("TIMEOUT", "1s")] {
-            command.env(format!("JOBPIPE_FACEBOOK_{key}"), value);
-        }
-        for (id, _) in PAGES {
-            command.env(format!("TOKEN_{id}"), format!("token-{id}"));
-        }
+        command.args(arguments);
+        project::dress(&mut command, self.folder.path(), &self.site, &self.facebook, &known());
         command
     }
 
