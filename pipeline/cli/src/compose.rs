@@ -25,6 +25,8 @@ use std::time::Duration;
 
 /// How long a worker that says nothing keeps what it holds.
 const LEASE_TTL: Duration = Duration::from_secs(30);
+/// Hints kept out of a queue at most, whatever two seconds of its drain are.
+const WINDOW: usize = 1_000;
 /// A lease is renewed three times in its time, over a network: shorter ones lapse by accident.
 const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 
@@ -133,7 +135,8 @@ pub(crate) fn worker(
     hand: &Hand,
 ) -> Outcome<Arc<Cx>> {
     let ttl = Some(lease_ttl()?);
-    let mut settings = EngineSettings { name: hand.name.clone(), lease_ttl: ttl, ..settings(&place.state) };
+    let mut settings =
+        EngineSettings { name: hand.name.clone(), lease_ttl: ttl, window: WINDOW, ..settings(&place.state) };
     if !hand.queues.is_empty() {
         settings.queues.clone_from(&hand.queues);
     }

@@ -15,7 +15,7 @@ pub(crate) use groups::{Entered, Groups};
 use crate::cx::Cx;
 use crate::error::Result;
 use crate::patience::Patience;
-use crate::rest;
+use crate::rest::Rest;
 use jobpipe_core::Hint;
 use sent::Sent;
 use std::collections::{BTreeMap, BTreeSet};
@@ -94,13 +94,13 @@ impl Dispatch {
 pub(crate) async fn run(cx: Arc<Cx>, mut patience: Patience) -> Result<()> {
     let mut heard = cx.news.subscribe();
     let mut turns = Turns::default();
-    let mut pause = rest::REST;
+    let mut rest = Rest::short();
     while patience.goes_on() {
         let told = patience.with(turns.turn(&cx).await).await?;
         // where several engines share a store, one that found nothing asks less often: news wakes it
         let idle = told == Some(false) && cx.settings.lease_ttl.is_some();
         if told.is_some() {
-            rest::wait_rested(&cx, &mut heard, cx.settings.tick * if idle { 5 } else { 1 }, &mut pause).await;
+            rest.wait(&cx, &mut heard, cx.settings.tick * if idle { 5 } else { 1 }).await;
         }
     }
     Ok(())

@@ -5,23 +5,39 @@ use std::time::Duration;
 
 /// What a loop rests before it looks again.
 pub(crate) const REST: Duration = Duration::from_millis(5);
-/// What it rests at most while news comes without a pause.
-const LONG_REST: Duration = Duration::from_millis(40);
+/// A loop that nothing waits for, where looking takes several ways over a network.
+const FAR: Duration = Duration::from_millis(40);
+/// So many times as long at most, while news comes without a pause.
+const LONGEST: u32 = 8;
 
-/// Waits for news, at most so long; a rest first, so that a burst of news is one.
-pub(crate) async fn wait(cx: &Cx, heard: &mut Heard, most: Duration) {
-    let mut rest = REST;
-    wait_rested(cx, heard, most, &mut rest).await;
+/// The rests of one loop: they double while there is always news, which is of work that goes on.
+#[derive(Debug)]
+pub(crate) struct Rest {
+    least: Duration,
+    now: Duration,
 }
 
-/// The same with a rest that doubles while there is always news, which is of work that goes on.
-pub(crate) async fn wait_rested(cx: &Cx, heard: &mut Heard, most: Duration, rest: &mut Duration) {
-    cx.clock.sleep(*rest).await;
-    *rest = if cx.news.is_news(heard) { (*rest * 2).min(LONG_REST) } else { REST };
-    let most = most.min(cx.settings.tick * 5);
-    tokio::select! {
-        biased;
-        () = cx.news.changed(heard) => {}
-        () = cx.clock.sleep(most) => {}
+impl Rest {
+    /// Of a loop that others wait for.
+    pub(crate) fn short() -> Self {
+        Self { least: REST, now: REST }
+    }
+
+    /// Of a loop that reads much: longer where several engines share a store.
+    pub(crate) fn of(cx: &Cx) -> Self {
+        let least = if cx.settings.lease_ttl.is_some() { FAR } else { REST };
+        Self { least, now: least }
+    }
+
+    /// Waits for news, at most so long; a rest first, so that a burst of news is one.
+    pub(crate) async fn wait(&mut self, cx: &Cx, heard: &mut Heard, most: Duration) {
+        cx.clock.sleep(self.now).await;
+        self.now = if cx.news.is_news(heard) { (self.now * 2).min(self.least * LONGEST) } else { self.least };
+        let most = most.min(cx.settings.tick * 5);
+        tokio::select! {
+            biased;
+            () = cx.news.changed(heard) => {}
+            () = cx.clock.sleep(most) => {}
+        }
     }
 }

@@ -6,7 +6,7 @@ use crate::error::{EngineError, Result};
 use crate::gate::Gate;
 use crate::leases::{self, Claim, Held};
 use crate::patience::Patience;
-use crate::rest::{self, REST};
+use crate::rest::{REST, Rest};
 use crate::{admin, closing, dead_hints, dispatch, drain, sweep, take, versions, workers};
 use jobpipe_core::{DocKind, Millis};
 use std::collections::{BTreeSet, VecDeque};
@@ -111,10 +111,10 @@ async fn take_over(cx: &Cx, mut patience: Patience, held: &Arc<Held>) -> Result<
 /// Takes every open run towards its end, and wakes targets when it is reached.
 async fn close(cx: Arc<Cx>, mut patience: Patience) -> Result<()> {
     let mut heard = cx.news.subscribe();
-    let mut rest = REST;
+    let mut rest = Rest::of(&cx);
     while patience.goes_on() {
         if patience.with(close_all(&cx).await).await?.is_some() {
-            rest::wait_rested(&cx, &mut heard, cx.settings.tick, &mut rest).await;
+            rest.wait(&cx, &mut heard, cx.settings.tick).await;
         }
     }
     Ok(())
@@ -139,6 +139,7 @@ async fn drains(cx: Arc<Cx>, mut patience: Patience, held: Arc<Held>) -> Result<
     let mut busy: BTreeSet<String> = BTreeSet::new();
     let mut due: VecDeque<String> = VecDeque::new();
     let mut next = None;
+    let mut rest = Rest::of(&cx);
     while patience.goes_on() {
         while let Some(done) = running.try_join_next() {
             busy.remove(&joined(done)?);
@@ -169,7 +170,7 @@ async fn drains(cx: Arc<Cx>, mut patience: Patience, held: Arc<Held>) -> Result<
                     cx.clock.sleep(REST).await;
                 }
             }
-            () = rest::wait(&cx, &mut heard, most), if due.is_empty() => {}
+            () = rest.wait(&cx, &mut heard, most), if due.is_empty() => {}
         }
     }
     while let Some(done) = running.join_next().await {

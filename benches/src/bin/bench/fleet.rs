@@ -126,7 +126,10 @@ pub(crate) fn take(tasks: u64, rounds: usize) -> Result<String, Fault> {
     rows.iter().for_each(|row| text += &row.text());
     if let [plain, events, ours, ..] = rows.as_slice() {
         let (of_plain, of_events) = (ours.per_s / plain.per_s, ours.per_s / events.per_s);
-        writeln!(text, "\nWith its state in memory jobpipe drains {of_plain:.1} times as fast as Celery {CELERY} without events (limit 7), {of_events:.1} times with (limit 10).")?;
+        writeln!(
+            text,
+            "\nWith its state in memory jobpipe drains {of_plain:.1} times as fast as Celery {CELERY} without events (limit 7), {of_events:.1} times with (limit 10)."
+        )?;
     }
     let (started_ms, resident_kib) = worker(&broker, &format!("{}/idle", mongo.told))?;
     writeln!(

@@ -73,6 +73,7 @@ async fn main() -> Result<(), Fault> {
     let settings = EngineSettings {
         spill: arguments.folder.clone(),
         // what a worker of several has
+        window: if arguments.broker.is_some() { 1_000 } else { 64 },
         lease_ttl: arguments.broker.is_some().then_some(Duration::from_secs(30)),
         ..EngineSettings::default()
     };
@@ -148,12 +149,7 @@ fn cpu_us() -> Result<i64, Fault> {
 }
 
 /// Tasks one after the other: how long each took from its hint to its commit, in order of length.
-async fn trips(
-    cx: &Cx,
-    run: &str,
-    count: usize,
-    heard: &mut UnboundedReceiver<Event>,
-) -> Result<Vec<Duration>, Fault> {
+async fn trips(cx: &Cx, run: &str, count: usize, heard: &mut UnboundedReceiver<Event>) -> Result<Vec<Duration>, Fault> {
     let mut all = Vec::with_capacity(count);
     // the first ones find connections, queues and statements cold
     let cold = count / 10;

@@ -2,12 +2,12 @@
 
 use async_trait::async_trait;
 use jobpipe_core::{
-    Budget, ErrorClass, Feed, FileExport, Gathered, NewTask, Outcome, Plan, Request, RetryPolicy, RunFacts, Sink, Stage,
-    StageCx, StageInput, StageKind, StagePlan, Stages, Stop, TaskError, TaskInput,
+    Budget, ErrorClass, Feed, FileExport, Gathered, NewTask, Outcome, Plan, Request, RetryPolicy, RunFacts, Sink,
+    Stage, StageCx, StageInput, StageKind, StagePlan, Stages, Stop, TaskError, TaskInput,
 };
 use serde_json::{Value as Json, json};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio_util::sync::CancellationToken;
 
 /// The stage, and the queue of its tasks.
