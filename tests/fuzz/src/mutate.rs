@@ -81,7 +81,7 @@ impl Mutator<'_> {
             0 => flip(input, rng),
             1 => drop(input.drain(start..end)),
             2 => {
-                let part = input.get(start..end).unwrap_or_default().repeat(repeats(rng));
+                let part = repeated(input.get(start..end).unwrap_or_default(), repeats(rng));
                 insert(input, end, &part);
             }
             3 => {
@@ -146,6 +146,11 @@ fn flip(input: &mut [u8], rng: &mut StdRng) {
     }
 }
 
+/// As often as it takes to be as long as an input can be: the memory of a format is measured, not that of this program.
+fn repeated(part: &[u8], times: usize) -> Vec<u8> {
+    part.repeat(times.min(LONGEST / part.len().max(1) + 1))
+}
+
 fn insert(input: &mut Vec<u8>, at: usize, part: &[u8]) {
     let part = part.get(..part.len().min(LONGEST)).unwrap_or_default();
     input.splice(at..at, part.iter().copied());
@@ -154,6 +159,14 @@ fn insert(input: &mut Vec<u8>, at: usize, part: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_repeated_is_no_longer_than_an_input_needs() {
+        assert_eq!(repeated(b"ab", 3), b"ababab");
+        let long = repeated(&[b'x'; LONGEST / 2 + 1], 2_000);
+        assert!(long.len() >= LONGEST && long.len() <= 2 * LONGEST, "{}", long.len());
+        assert_eq!(repeated(b"", 2_000), b"");
+    }
 
     #[test]
     fn the_same_number_makes_the_same_input_and_another_another() {

@@ -21,7 +21,9 @@ pub fn corpus() -> Vec<Vec<u8>> {
     runtime().block_on(async {
         for kind in DocKind::ALL {
             for number in 0..20 {
-                let body = json!({ "n": number, "text": "word ".repeat(50), "nested": [[[number]]] });
+                // every fourth is long enough to be compressed
+                let words = if number % 4 == 0 { 500 } else { 50 };
+                let body = json!({ "n": number, "text": "word ".repeat(words), "nested": [[[number]]] });
                 store.doc_insert(kind, &format!("d{number}"), Doc::of(1, &body).unwrap()).await.unwrap();
             }
         }
