@@ -14,11 +14,9 @@ use std::time::Duration;
 const GROUPS: usize = 32;
 /// How long a key that is new may stay unseen beside others.
 const LISTED: Duration = Duration::from_secs(1);
-/// What a place is told of at once, whatever the depth of its queue, when it was not told of anything for a while: so few
-/// tasks of a small run do not wait for their turns beside a large one.
+/// What a place is told of at once, whatever the depth of its queue, when it had nothing ready before: so the few tasks of
+/// a small run do not wait for their turns beside a large one.
 const FRESH: usize = 16;
-/// For how long.
-const QUIET: Duration = Duration::from_secs(5);
 /// How often one that has nothing is looked at, beside a queue that is full or a store that others share.
 const LOOKED: Duration = Duration::from_millis(100);
 /// Tasks of one key that are read at a time.
@@ -39,8 +37,8 @@ pub(super) struct Turns {
 struct Groups {
     turns: VecDeque<String>,
     listed: Option<Duration>,
-    /// When the place was told of something last.
-    told_at: Option<Duration>,
+    /// Something was told of since the place had nothing ready last.
+    busy: bool,
     /// Up to which keys were listed; `None` = from the first.
     after: Option<String>,
     /// How far each key's tasks were told of. At the end the walk begins anew: what was put back lies behind.
@@ -78,7 +76,7 @@ impl Turns {
         let mut told = false;
         for (done, place) in places.into_iter().enumerate() {
             let now = cx.clock.monotonic();
-            let fresh = if self.places.get(&place).is_none_or(|groups| groups.is_quiet(now)) { FRESH } else { 0 };
+            let fresh = if self.places.get(&place).is_none_or(|groups| groups.is_fresh(now)) { FRESH } else { 0 };
             let hints = self.visit(cx, place, queue, room.div_ceil(count - done).max(fresh)).await?;
             room = room.saturating_sub(hints.len());
             told |= !hints.is_empty();
@@ -121,18 +119,15 @@ impl Turns {
                 groups.told.remove(&group.group);
             }
         }
-        if !hints.is_empty() {
-            groups.told_at = Some(cx.clock.monotonic());
-        }
+        groups.busy = (groups.busy || !hints.is_empty()) && !groups.turns.is_empty();
         Ok(hints)
     }
 }
 
 impl Groups {
-    /// True when it was told of nothing for a while, and not looked at a moment ago.
-    fn is_quiet(&self, now: Duration) -> bool {
-        let before = |time: Option<Duration>, least| time.is_none_or(|time| now.saturating_sub(time) >= least);
-        before(self.told_at, QUIET) && before(self.listed, LOOKED)
+    /// True when nothing was told of since there was nothing ready, and nobody looked a moment ago.
+    fn is_fresh(&self, now: Duration) -> bool {
+        !self.busy && self.listed.is_none_or(|listed| now.saturating_sub(listed) >= LOOKED)
     }
 
     /// Looks for keys with ready tasks when none is known, and now and then beside those that are.
