@@ -39,7 +39,8 @@ impl Patience {
         !self.cx.stop.is_stopping() && !*self.halt.borrow()
     }
 
-    /// How a step ended; `None` after a while when it is to be begun again. A process that stops waits for nothing.
+    /// How a step ended; `None` after a while when it is to be begun again, at once when the process is asked to stop
+    /// meanwhile. One that fails while the process stops is not begun again.
     pub(crate) async fn with<T>(&mut self, done: Result<T>) -> Result<Option<T>> {
         let error = match done {
             Err(error) if error.passes() => error,
@@ -49,6 +50,9 @@ impl Patience {
             }
         };
         self.tell(&error);
+        if !self.goes_on() {
+            return Err(error);
+        }
         let mut left = self.most.mul_f64(self.cx.ids.fraction());
         self.most = (self.most * 2).min(MOST);
         while self.goes_on() && !left.is_zero() {
@@ -56,7 +60,7 @@ impl Patience {
             self.cx.clock.sleep(part).await;
             left -= part;
         }
-        if self.goes_on() { Ok(None) } else { Err(error) }
+        Ok(None)
     }
 
     fn tell(&self, error: &EngineError) {

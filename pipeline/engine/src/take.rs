@@ -7,7 +7,7 @@ use crate::gate::{self, Gate};
 use crate::leases::{Claim, Held, Holding};
 use crate::patience::Patience;
 use crate::versions;
-use jobpipe_core::{Delivery, Task, TaskId};
+use jobpipe_core::{Delivery, Task, TaskId, TaskState};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,14 +71,32 @@ async fn claim(
 ) -> Result<Vec<(Holding, Task)>> {
     let ids = deliveries.iter().map(|one| &one.hint.task).filter(|id| !cx.dispatch.is_left(id));
     let ids: Vec<TaskId> = ids.cloned().collect();
-    let claimed = cx.store.tasks_claim(&ids, &cx.owner, cx.now()).await;
-    match patience.with(claimed.map_err(EngineError::from)).await? {
+    match patience.with(claim_known(cx, held, &ids).await).await? {
         Some(claimed) => Ok(claimed.into_iter().map(|task| (held.hold(Claim::of(&task)), task)).collect()),
         None => {
             cx.dispatch.forget(&ids);
             Ok(Vec::new())
         }
     }
+}
+
+/// Claims tasks; those in a form that this version cannot read are claimed, too, and left to who takes their lease.
+async fn claim_known(cx: &Cx, held: &Held, ids: &[TaskId]) -> Result<Vec<Task>> {
+    let claimed = cx.store.tasks_claim(ids, &cx.owner, cx.now()).await;
+    if let Some(claimed) = versions::unless_unknown(cx, claimed.map_err(EngineError::from))? {
+        return Ok(claimed);
+    }
+    let mut known = Vec::new();
+    for id in ids {
+        let read = cx.store.tasks(std::slice::from_ref(id)).await;
+        match versions::unless_unknown(cx, read.map_err(EngineError::from))? {
+            Some(tasks) => known.extend(tasks),
+            None => cx.dispatch.leave(id),
+        }
+    }
+    // what is held is at work under an earlier hint
+    known.retain(|task| task.state == TaskState::Running && task.owner == cx.owner && !held.holds(&Claim::of(task)));
+    Ok(known)
 }
 
 /// Gives back what this version does not know how to work on, and parks its hint, where a person can see it. Gives the

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
-use world::{TestStop, World};
+use world::{Outage, TestStop, World};
 
 const TTL: Duration = Duration::from_secs(60);
 
@@ -255,6 +255,35 @@ async fn documents_of_a_newer_release_are_passed_over() {
         assert_eq!(ground.world.store.doc(kind, id).await.unwrap(), Some(odd()), "{id}");
     }
     worker.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_in_a_form_of_a_newer_release_is_left_and_its_neighbours_are_done() {
+    let ground = Ground::new(30);
+    let run = ground.admit().await;
+    let crawler = ground.start("crawler", &["crawl"]);
+    until("everything is crawled", async || ground.all_done(&run, "crawl", 12).await).await;
+    crawler.end().await;
+    let waiting = ground.tasks(&run, "transform").await;
+    let odd = waiting[waiting.len() / 2].task.id.clone();
+    let store = Outage::new(&ground.world.store, 0);
+    *store.unreadable.lock().unwrap() = Some(odd.clone());
+    let (cx, stop) = ground.cx("older", &["transform"]);
+    let older = Ground::start_with(Cx { store: Arc::clone(&store) as _, ..cx }, stop);
+    let is_odd = |task: &Task| task.task.id == odd;
+    until("its neighbours are done", async || {
+        ground.tasks(&run, "transform").await.iter().all(|task| is_odd(task) || task.state == TaskState::Done)
+    })
+    .await;
+    sleep(Duration::from_secs(30)).await;
+    assert!(!older.engine.is_finished());
+    let newer = ground.start("newer", &ALL);
+    ground.ends_well(&run).await;
+    let done = ground.tasks(&run, "transform").await;
+    assert!(done.iter().filter(|task| !is_odd(task)).all(|task| task.fence == 1), "each ran once");
+    assert!(done.iter().filter(|task| is_odd(task)).all(|task| task.owner == "newer"));
+    older.end().await;
+    newer.end().await;
 }
 
 #[tokio::test(start_paused = true)]

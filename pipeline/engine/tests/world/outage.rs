@@ -7,8 +7,8 @@ use jobpipe_core::{
     Row, RowId, RowStore, RowWrite, Stamps, StoreError, StoreResult, Task, TaskCount, TaskGroup, TaskId, TaskState,
     TaskStore,
 };
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// The store in memory, behind a line that can be cut.
 pub struct Outage {
@@ -19,6 +19,8 @@ pub struct Outage {
     pub refused: AtomicU64,
     /// Of a hundred calls so many are applied and not answered, here and there.
     pub lossy: u64,
+    /// A task in a form that its reader does not know.
+    pub unreadable: Mutex<Option<TaskId>>,
     calls: AtomicU64,
 }
 
@@ -29,6 +31,7 @@ impl Outage {
             down: AtomicBool::new(false),
             refused: AtomicU64::new(0),
             lossy,
+            unreadable: Mutex::default(),
             calls: AtomicU64::new(0),
         })
     }
@@ -36,6 +39,15 @@ impl Outage {
     fn refuse(&self) -> StoreError {
         self.refused.fetch_add(1, Ordering::SeqCst);
         StoreError::Unavailable { message: "the line is cut".to_owned() }
+    }
+
+    fn read(&self, ids: &[TaskId], tasks: Vec<Task>) -> StoreResult<Vec<Task>> {
+        match &*self.unreadable.lock().unwrap() {
+            Some(id) if ids.contains(id) && tasks.iter().any(|task| task.task.id == *id) => {
+                Err(StoreError::Corrupt { what: format!("task {id}"), message: "of a newer release".to_owned() })
+            }
+            _ => Ok(tasks),
+        }
     }
 
     async fn ask<T>(&self, call: impl Future<Output = StoreResult<T>> + Send) -> StoreResult<T> {
@@ -77,10 +89,10 @@ impl TaskStore for Outage {
         self.ask(self.store.tasks_insert(tasks)).await
     }
     async fn tasks(&self, ids: &[TaskId]) -> StoreResult<Vec<Task>> {
-        self.ask(self.store.tasks(ids)).await
+        self.read(ids, self.ask(self.store.tasks(ids)).await?)
     }
     async fn tasks_claim(&self, ids: &[TaskId], owner: &str, now: Millis) -> StoreResult<Vec<Task>> {
-        self.ask(self.store.tasks_claim(ids, owner, now)).await
+        self.read(ids, self.ask(self.store.tasks_claim(ids, owner, now)).await?)
     }
     async fn tasks_renew(&self, claims: &[(TaskId, u64)]) -> StoreResult<()> {
         self.ask(self.store.tasks_renew(claims)).await
