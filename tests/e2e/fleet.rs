@@ -237,3 +237,29 @@ fn the_rate_of_a_host_holds_over_the_fleet() {
     desk.jobpipe(&["runs", "cancel", run.trim()]).expect(0);
     assert_eq!(ended(desk, run.trim())["state"], "cancelled");
 }
+
+#[test]
+fn a_page_waits_while_no_worker_has_its_token() {
+    let _alone = servers::alone();
+    let world = World::new();
+    let servers = Servers::new();
+    let [desk, poor, rich] = [(); 3].map(|()| machine(3, &world.pages.base_url, &servers));
+    let import = quickstart(&world.site);
+    desk.write("import.yml", &import);
+    // it knows the pages, and not their token
+    let lacking = poor.read("jobpipe.yml").replace("$FB_TOKEN", "$FB_TOKEN_ELSEWHERE");
+    poor.write("jobpipe.yml", &lacking);
+    let mut poor = Worker::at_work(&poor, &["--name", "poor"]);
+    let run = desk.jobpipe(&["submit", "import.yml", "--limit", "40"]).expect(0).out;
+    poor.wait_for(|line| line["message"].as_str().is_some_and(|text| text.contains("FB_TOKEN_ELSEWHERE")));
+    assert!(poor.is_alive(), "it says so and goes on");
+    let done = ended(&desk, run.trim());
+    assert_eq!(done["state"], "partial", "{done:#}");
+    // mended as on one machine: a worker that has the token, and the import run again
+    poor.signal("TERM");
+    assert!(poor.end().success());
+    let _rich = Worker::at_work(&rich, &["--name", "rich"]);
+    let done = desk.jobpipe(&["run", "import.yml", "--limit", "40", "--format", "json"]).expect(0).summary();
+    assert_eq!(done["state"], "succeeded", "{done:#}");
+    assert_eq!(world.pages.report().totals.creates, 3 * 40);
+}

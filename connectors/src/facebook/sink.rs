@@ -16,6 +16,10 @@ use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// The credential of a page whose token is not known here. Not 0, which is that of pauses that only a person ends: another
+/// process may have the token, or this one when it is started again.
+const NO_TOKEN: u64 = 1;
+
 /// Longest answer to a call that changes something, in bytes.
 const LONGEST_ANSWER: usize = 1 << 20;
 /// Rows whose posts were held back that are remembered at once.
@@ -135,7 +139,7 @@ impl Sink for FacebookSink {
 
     fn credential(&self, target: &str) -> u64 {
         let page = self.pages.of_target(target).ok();
-        page.and_then(|page| page.token().ok()).map_or(0, |token| self.graph.credential(token))
+        page.and_then(|page| page.token().ok()).map_or(NO_TOKEN, |token| self.graph.credential(token))
     }
 
     async fn apply(&self, target: &str, call: &EffectCall) -> EffectAnswer {

@@ -203,6 +203,10 @@ impl Worker {
         assert!(sent.success());
     }
 
+    pub fn is_alive(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// Waits for its end.
     pub fn end(&mut self) -> ExitStatus {
         let until = Instant::now() + LONG;
