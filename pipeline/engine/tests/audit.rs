@@ -5,13 +5,12 @@
 mod world;
 
 use jobpipe_core::{Clock, RowStore};
-use jobpipe_engine::event::{Event, Events};
 use jobpipe_engine::failpoint::NoFailpoints;
 use jobpipe_engine::serve;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
-use world::World;
+use world::{Notices, Offer, World};
 
 /// From a create to its first audit at most, and from that to its second.
 const FIRST: Duration = Duration::from_secs(2 * 3_600);
@@ -19,17 +18,6 @@ const SECOND: Duration = Duration::from_secs(24 * 3_600);
 /// Less than the read lag of the pages, and more than both reads and what follows take.
 const ONE_READ: Duration = Duration::from_secs(1);
 const BOTH_READS: Duration = Duration::from_secs(60);
-
-#[derive(Default)]
-struct Notices(Mutex<Vec<String>>);
-
-impl Events for Notices {
-    fn emit(&self, event: Event) {
-        if let Event::Notice { message } = event {
-            self.0.lock().unwrap().push(message);
-        }
-    }
-}
 
 /// A process that serves for so long; what it told.
 async fn serves(world: &World, time: Duration) -> Vec<String> {
@@ -165,4 +153,23 @@ async fn an_audit_that_is_late_reads_as_far_back_as_it_is_for() {
     let told = serves(&world, BOTH_READS).await;
     assert!(told.len() == 1 && told[0].contains("1 changed, 1 not there"), "{told:?}");
     assert_eq!(effects(&world), (6, 2, 0), "one set back, one asked whether it is there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_audit_that_falls_due_between_two_reads_is_made_too() {
+    let world = World::new(6, &["p1"]);
+    let hour = 3_600_000;
+    let left = || Duration::from_millis(u64::try_from(hour - world.clock.now() % hour).unwrap());
+    sleep(left() + BOTH_READS).await;
+    world.run().await;
+    sleep(left() + BOTH_READS).await;
+    let offer = Offer { title: "offer 900".into(), open: true };
+    world.source.lock().unwrap().offers.insert("o900".into(), offer);
+    world.run().await;
+    // the audit of the first run is due for an hour then, that of the second in a second
+    sleep(left()).await;
+    sleep(left() - ONE_READ).await;
+    let before = reads(&world);
+    assert_eq!(serves(&world, BOTH_READS).await, [""; 0]);
+    assert_eq!(reads(&world) - before, 4);
 }

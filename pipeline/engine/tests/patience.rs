@@ -8,25 +8,13 @@ use jobpipe_core::{DocKind, RowState, RowStore, StateStore};
 use jobpipe_engine::admin::{self, Standing};
 use jobpipe_engine::admission::{self, Admitted, Wish};
 use jobpipe_engine::docs::{self, Read, TargetDoc};
-use jobpipe_engine::event::{Event, Events};
 use jobpipe_engine::failpoint::NoFailpoints;
 use jobpipe_engine::{Cx, EngineError, serve};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::sleep;
-use world::{Outage, World};
-
-#[derive(Default)]
-struct Notices(Mutex<Vec<String>>);
-
-impl Events for Notices {
-    fn emit(&self, event: Event) {
-        if let Event::Notice { message } = event {
-            self.0.lock().unwrap().push(message);
-        }
-    }
-}
+use world::{Notices, Outage, World};
 
 async fn admit(world: &World) -> String {
     let (cx, _) = world.cx(Arc::new(NoFailpoints));

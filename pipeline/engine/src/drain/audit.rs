@@ -69,7 +69,6 @@ pub(super) async fn audit(cx: &Cx, lease: &Lease, exports: &[Export], notes: &mu
     notes.again |= tally.any();
     tally.tell(cx, &doc.name);
     let done = cx.now();
-    notes.due.extend(first.is_none().then_some(done + lag + 1));
     lease::change(cx, lease, |doc| match first {
         None => doc.audited = Some(done),
         Some(first) => {
@@ -78,6 +77,9 @@ pub(super) async fn audit(cx: &Cx, lease: &Lease, exports: &[Export], notes: &mu
         }
     })
     .await?;
+    // one that fell due between the two reads has seen the second only
+    let left = lease.known().doc.audits.first().is_some_and(|at| *at <= done);
+    notes.due.extend(left.then_some(if first.is_none() { done + lag + 1 } else { done }));
     Ok(())
 }
 
@@ -213,7 +215,7 @@ fn shown(row: &Row, posts: &[FoundPost], since: Millis) -> Option<Option<String>
     if let Some(found) = posts.iter().find(|found| found.post == *post) {
         return found.hash.clone().map(Some);
     }
-    // a post that was adopted, or confirmed long after it was made, may be older than what was read
+    // a post that was adopted may be older than what was read
     let created = matches!(row.last, Some(LastEffect { op: Some(Op::Create), .. }));
     (created && row.posted_at >= since).then_some(None)
 }

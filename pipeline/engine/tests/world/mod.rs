@@ -9,10 +9,12 @@
     reason = "each test file uses its own part of the world"
 )]
 
+mod notices;
 mod outage;
 mod page;
 mod source;
 
+pub use notices::Notices;
 pub use outage::Outage;
 pub use page::Fault;
 use page::Pages;
