@@ -122,7 +122,7 @@ impl Story {
             return;
         }
         self.fleet.end_all(None, Duration::ZERO).await;
-        let tampered = tamper::tamper(&self.world, &self.chance).await;
+        let tampered = tamper::tamper(&self.world, &self.shape.ledger(), &self.chance).await;
         tokio::time::sleep(DAY).await;
         let until = Instant::now() + Duration::from_secs(300);
         while tamper::is_due(&self.world).await {

@@ -4,7 +4,7 @@ use crate::chance::Chance;
 use crate::check;
 use crate::monitor::IMPORT;
 use crate::world::World;
-use jobpipe_core::{LastEffect, Op, Row, RowId, RowState, RowStore};
+use jobpipe_core::{HeadStore, LastEffect, Op, Row, RowId, RowState, RowStore};
 use jobpipe_engine::docs::{self, Read, TargetDoc};
 use std::collections::BTreeSet;
 
@@ -50,14 +50,25 @@ pub(crate) async fn is_due(world: &World) -> bool {
     false
 }
 
-/// Somebody edits, deletes and repeats some of the posts that an audit will look at.
-pub(crate) async fn tamper(world: &World, chance: &Chance) -> Tampered {
+/// True when a run that was cancelled left the record as it is: nobody may say what is wanted of it.
+async fn is_left(world: &World, ledger: &str, row: &Row) -> bool {
+    let stamps = world.store().heads_stamps(ledger, std::slice::from_ref(&row.id.key)).await.unwrap_or_default();
+    let changed = stamps.into_iter().flatten().next().map(|stamps| stamps.changed_gen);
+    let cancelled = check::import(world).await.cancelled;
+    changed.is_none_or(|changed| cancelled.contains(&changed))
+}
+
+/// Somebody edits, deletes and repeats some of the posts of `ledger` that an audit will look at.
+pub(crate) async fn tamper(world: &World, ledger: &str, chance: &Chance) -> Tampered {
     let mut done = Tampered::default();
     world.monitor().steady.clear();
     for (id, export) in to_audit(world).await {
         for row in world.store().rows_of(&id, None, usize::MAX).await.unwrap_or_default() {
             let known = row.content.as_ref().is_some_and(|content| content.hash.is_some());
             if row.id.export != export || row.state != RowState::Idle || !known || !chance.hit(0.3) {
+                continue;
+            }
+            if is_left(world, ledger, &row).await {
                 continue;
             }
             let deed = *chance.one(&[Deed::Edited, Deed::Edited, Deed::Deleted, Deed::Doubled]);
