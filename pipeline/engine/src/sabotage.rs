@@ -75,6 +75,7 @@ named! {
         GoneCalled = "gone_called": "how long before is judged at the time of the call",
         DeleteFirst = "delete_first": "a replacement deletes, confirms, and then creates",
         PauseCredential = "pause_credential": "a pause is bound to the credential that was refused",
+        AuditContents = "audit_contents": "an audit compares what posts show with what was confirmed",
         // a store that was lost or restored
         Adopt = "adopt": "a target that is new to this epoch is read before anything is sent",
         AttachWaits = "attach_waits": "adoption waits until old calls can no longer execute",
