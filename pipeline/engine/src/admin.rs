@@ -368,6 +368,10 @@ pub async fn obey(cx: &Cx) -> Result<()> {
             Err(EngineError::Refused { code, message }) => {
                 cx.emit(crate::event::Event::Notice { message: format!("{message} ({code})") });
             }
+            // it cannot be made here, say for want of a token: a matter of this wish, and no reason to end
+            Err(error @ EngineError::Stage(_)) => {
+                cx.emit(crate::event::Event::Notice { message: error.to_string() });
+            }
             other => other?,
         }
         cx.store.doc_delete(DocKind::Command, &id).await?;

@@ -4,7 +4,7 @@
 
 mod world;
 
-use jobpipe_core::DocKind;
+use jobpipe_core::{DocKind, ErrorClass, FileExport, Plan, Sink, Stage, Stages, TaskError};
 use jobpipe_engine::admin;
 use jobpipe_engine::admission::{self, Wish};
 use jobpipe_engine::docs::{self, Command};
@@ -63,4 +63,34 @@ async fn a_late_run_command_supersedes_nothing() {
     let open = admission::import(&cx, "acme").await.unwrap().doc.open.unwrap();
     obey(&cx, "command", &command).await;
     assert!(!cx.run(&open.facts.run).await.unwrap().doc.cancel);
+}
+
+/// Stages of a process without the tokens of pages.
+struct WithoutSecrets(Arc<dyn Stages>);
+
+impl Stages for WithoutSecrets {
+    fn stage(&self, plan: &Plan, name: &str) -> Result<Arc<dyn Stage>, TaskError> {
+        self.0.stage(plan, name)
+    }
+
+    fn file(&self, plan: &Plan, name: &str) -> Result<Arc<dyn FileExport>, TaskError> {
+        self.0.file(plan, name)
+    }
+
+    fn sink(&self, _plan: &Plan, _name: &str) -> Result<Arc<dyn Sink>, TaskError> {
+        let (code, message) = ("JP300".to_owned(), "the page has no token".to_owned());
+        Err(TaskError { class: ErrorClass::Permanent, code, message, retry_after_ms: None })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_cannot_be_made_here_is_refused_and_ends_no_engine() {
+    let world = World::new(5, &["p1"]);
+    let (cx, _) = world.cx(Arc::new(NoFailpoints));
+    let mut cx = Arc::into_inner(cx).unwrap();
+    cx.stages = Arc::new(WithoutSecrets(cx.stages));
+    let command = Command::Run { plan: Box::new(world.plan()), wish: Wish::default() };
+    obey(&cx, "command", &command).await;
+    assert_eq!(admission::import(&cx, "acme").await.unwrap().doc.open, None);
+    assert!(cx.store.doc(DocKind::Command, "command").await.unwrap().is_none(), "nobody trips over it again");
 }
