@@ -20,7 +20,7 @@ const FRESH: usize = 16;
 /// How often one that has nothing is looked at, beside a queue that is full or a store that others share.
 const LOOKED: Duration = Duration::from_millis(100);
 /// Tasks of one key that are read at a time.
-const READ: std::ops::RangeInclusive<usize> = 16..=256;
+const READ: std::ops::RangeInclusive<usize> = 16..=1_000;
 
 /// A run and one of its queues, as the plan names it.
 type Place = (String, String);
