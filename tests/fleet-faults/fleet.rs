@@ -40,8 +40,7 @@ pub struct Fleet {
     machines: Vec<Project>,
     /// Where runs are submitted; it does none of the work.
     desk: Project,
-    /// Pages, and calls a second of each.
-    wanted: (u32, u32),
+    wanted: Wanted,
 }
 
 /// The servers of this program, with a state of a test's own.
@@ -67,8 +66,7 @@ impl Fleet {
         let machines: Vec<Project> =
             (0..wanted.workers).map(|_| machine(wanted.pages, &pages.base_url, &servers)).collect();
         let workers = machines.iter().map(|one| Worker::at_work(one, &[])).collect();
-        let (pages_of, pace) = (wanted.pages, wanted.pace);
-        let fleet = Self { runtime, site, pages, servers, workers, machines, desk, wanted: (pages_of, pace) };
+        let fleet = Self { runtime, site, pages, servers, workers, machines, desk, wanted };
         fleet.write_import("$title in $city");
         fleet
     }
@@ -80,7 +78,7 @@ impl Fleet {
 
     /// The import, with this message of its posts.
     pub fn write_import(&self, message: &str) {
-        let names: Vec<String> = (1..=self.wanted.0).map(|page| format!("acme-{page}")).collect();
+        let names: Vec<String> = (1..=self.wanted.pages).map(|page| format!("acme-{page}")).collect();
         let text = format!(
             r#"name: acme
 crawl:
@@ -108,7 +106,7 @@ export:
 "#,
             base = self.site.base_url,
             pages = names.join(", "),
-            pace = self.wanted.1,
+            pace = self.wanted.pace,
         );
         self.desk.write("import.yml", &text);
     }
@@ -198,7 +196,7 @@ export:
     /// Work between two of so many faults, at most, if all of them are to strike.
     fn step(&self, faults: u64) -> u64 {
         let offers = self.site.offers().len() as u64;
-        let whole = offers + offers * u64::from(self.wanted.0);
+        let whole = offers + offers * u64::from(self.wanted.pages);
         (whole / (faults + 1)).max(1)
     }
 
@@ -213,7 +211,9 @@ export:
                 ..Default::default()
             })
             .collect();
-        Expectation { expected: (1..=self.wanted.0).map(|page| ((1000 + page).to_string(), posts.clone())).collect() }
+        Expectation {
+            expected: (1..=self.wanted.pages).map(|page| ((1000 + page).to_string(), posts.clone())).collect(),
+        }
     }
 
     /// The pages and the files against what they must show; then another run, which has nothing to do.
@@ -235,7 +235,7 @@ export:
         let before = self.pages.executed();
         let again = self.succeeds(&self.submit());
         line.must(self.pages.executed() == before, format!("run again: {again:#}"));
-        line.acked += (1..=self.wanted.0).map(|page| unchanged(&again, page)).sum::<u64>();
+        line.acked += (1..=self.wanted.pages).map(|page| unchanged(&again, page)).sum::<u64>();
         line.pages(&self.pages.report_against(&expected), count);
         let dead = self.desk.jobpipe(&["dead", "list", "--format", "json"]).expect(0).json();
         line.dead += dead.iter().filter(|letter| letter["event"] != "summary").count() as u64;

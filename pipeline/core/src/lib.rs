@@ -29,8 +29,8 @@ pub use stage::{
     Written,
 };
 pub use store::{
-    Doc, DocKind, DocStore, HeadStore, ReadyTask, RowStore, StateStore, StoreError, StoreResult, TaskCount,
-    TaskGroup, TaskStore,
+    Doc, DocKind, DocStore, HeadStore, ReadyTask, RowStore, StateStore, StoreError, StoreResult, TaskCount, TaskGroup,
+    TaskStore,
 };
 pub use task::{
     Commit, Counts, DeadLetter, ErrorClass, Follow, NewTask, Output, Reason, Request, Task, TaskError, TaskId,

@@ -216,13 +216,8 @@ pub trait TaskStore: Send + Sync {
     async fn tasks_any_open(&self, run: &str, stage: &str) -> StoreResult<bool>;
     /// Up to `limit` limit keys of which ready tasks of the run wait in the queue, be they due or not: each once, in an
     /// order of the store's own, and `after` the one named.
-    async fn tasks_groups(
-        &self,
-        run: &str,
-        queue: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> StoreResult<Vec<String>>;
+    async fn tasks_groups(&self, run: &str, queue: &str, after: Option<&str>, limit: usize)
+    -> StoreResult<Vec<String>>;
     /// Up to `limit` ready tasks of the group with `not_before <= now` and id greater than `after`, by id.
     async fn tasks_ready(
         &self,
