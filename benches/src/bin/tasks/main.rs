@@ -73,7 +73,6 @@ async fn main() -> Result<(), Fault> {
     let settings = EngineSettings {
         spill: arguments.folder.clone(),
         // what a worker of several has
-        window: if arguments.broker.is_some() { 1_000 } else { 64 },
         lease_ttl: arguments.broker.is_some().then_some(Duration::from_secs(30)),
         ..EngineSettings::default()
     };
