@@ -99,6 +99,9 @@ pub(crate) async fn run(cx: Arc<Cx>, mut patience: Patience) -> Result<()> {
         let told = patience.with(turns.turn(&cx).await).await?;
         // where several engines share a store, one that found nothing asks less often: news wakes it
         let idle = told == Some(false) && cx.settings.lease_ttl.is_some();
+        if told == Some(true) {
+            rest.again_soon();
+        }
         if told.is_some() {
             rest.wait(&cx, &mut heard, cx.settings.tick * if idle { 5 } else { 1 }).await;
         }

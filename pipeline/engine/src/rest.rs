@@ -29,6 +29,11 @@ impl Rest {
         Self { least, now: least }
     }
 
+    /// The last look found something to do: the next one may, too.
+    pub(crate) fn again_soon(&mut self) {
+        self.now = self.least;
+    }
+
     /// Waits for news, at most so long; a rest first, so that a burst of news is one.
     pub(crate) async fn wait(&mut self, cx: &Cx, heard: &mut Heard, most: Duration) {
         cx.clock.sleep(self.now).await;
