@@ -164,6 +164,11 @@ impl World {
         lock(&self.gates).insert(gate.name.clone(), Arc::clone(gate));
     }
 
+    /// Processes that live, asleep or not.
+    pub(crate) fn alive(&self) -> std::collections::BTreeSet<String> {
+        lock(&self.gates).values().filter(|gate| !gate.is_dead()).map(|gate| gate.name.clone()).collect()
+    }
+
     /// True when nobody could blame an observer for thinking that this process is gone.
     pub(crate) fn seems_gone(&self, name: &str) -> bool {
         lock(&self.gates).get(name).is_none_or(|gate| gate.seems_gone(Duration::from_millis(1_500)))

@@ -12,11 +12,12 @@ const SEEDS: u64 = 2_000;
 /// Rules that matter only where stories seldom lead by chance: theirs all lead there.
 const SLANTED: &[(Rule, Slant)] = &[
     (Rule::DefinitionFirst, Slant::Definitions),
-    (Rule::RecheckOrder, Slant::Duel),
+    (Rule::RecheckOrder, Slant::Definitions),
     (Rule::AttachEpoch, Slant::Restore),
     (Rule::ReadsApart, Slant::Hasty),
     (Rule::PastIds, Slant::Hasty),
     (Rule::SettleBase, Slant::Duel),
+    (Rule::CloseSnapshot, Slant::Cursor),
 ];
 
 /// Rules whose absence these seeds do not notice, and why.

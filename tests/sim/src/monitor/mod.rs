@@ -56,6 +56,9 @@ pub(crate) struct Monitor {
     pub restored_at: Millis,
     /// Claims, as (task, fence), that came with a store that was put back: their owners may have let go of them since.
     inherited: BTreeSet<(String, u64)>,
+    /// Processes that know nothing of it: what they still relay turns up under runs that are closed here, and is dropped
+    /// when it is claimed.
+    sleepers: BTreeSet<String>,
     /// Which crawls a ledger's records come from: `a`, `b`.
     pub ledgers: BTreeMap<String, [bool; 2]>,
     /// Crashes after which an input may be set aside.

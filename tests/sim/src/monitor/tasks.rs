@@ -46,7 +46,8 @@ pub(crate) fn tasks_inserted(world: &World, who: &str, new: &[NewTask]) {
         world.tell(|| format!("{who}  insert {}", name(task)));
         let Some(run) = doc(world, DocKind::Run, &task.run) else { continue };
         // of a run that is cleared only its document is left, and what turns up under it is never looked at
-        if run["cleared"] == true || run["state"] == "closed" && tasks(world, &task.run, None).is_empty() {
+        let late = world.monitor().sleepers.contains(who) || tasks(world, &task.run, None).is_empty();
+        if run["cleared"] == true || run["state"] == "closed" && late {
             continue;
         }
         if set(&run, "closed_stages").contains(&task.stage) {
@@ -101,6 +102,7 @@ pub(crate) fn put_back(world: &World) {
     monitor.stores += 1;
     monitor.restored_at = restored_at;
     monitor.inherited = inherited;
+    monitor.sleepers = world.alive();
 }
 
 /// The output of two attempts never mixes.
