@@ -59,6 +59,8 @@ pub(crate) struct Monitor {
     /// Processes that know nothing of it: what they still relay turns up under runs that are closed here, and is dropped
     /// when it is claimed.
     sleepers: BTreeSet<String>,
+    /// Heads that one of them missed since, and under which number.
+    foretold: BTreeSet<(String, u64)>,
     /// Which crawls a ledger's records come from: `a`, `b`.
     pub ledgers: BTreeMap<String, [bool; 2]>,
     /// Crashes after which an input may be set aside.

@@ -74,7 +74,11 @@ pub(crate) fn committed(world: &World, who: &str, before: &Task, commit: &Commit
     let inherited = monitor.inherited.contains(&(before.task.id.clone(), before.fence));
     let crashes = monitor.crashes.entry(before.task.id.clone()).or_default();
     if who == before.owner && !lapsed {
-        *crashes = 0;
+        // a claim given back as it was taken came to no end: nothing was computed that could clear its input
+        let given_back = commit.state == TaskState::Ready && commit.input.is_none();
+        if !given_back {
+            *crashes = 0;
+        }
         return;
     }
     if who != before.owner && !inherited && !world.seems_gone(&before.owner) {
