@@ -167,8 +167,16 @@ pub async fn import(cx: &Cx, name: &str) -> Result<Read<ImportDoc>> {
         if let Some(import) = docs::read(&*cx.store, DocKind::Import, name).await? {
             return Ok(import);
         }
-        docs::insert(&*cx.store, &*cx.ids, DocKind::Import, name, &ImportDoc::default()).await?;
+        let new = ImportDoc { seq: first_seq(cx), ..ImportDoc::default() };
+        docs::insert(&*cx.store, &*cx.ids, DocKind::Import, name, &new).await?;
     }
+}
+
+/// What the numbers of an import's runs begin above. On a store that several processes share it is the time: one of them
+/// may sleep while the store is lost or put back, and what it then still writes has the number of a run of old. Numbers
+/// from now on are greater than those, so that it stands in nobody's way.
+pub(crate) fn first_seq(cx: &Cx) -> u64 {
+    if cx.settings.lease_ttl.is_some() { u64::try_from(cx.now()).unwrap_or(0) } else { 0 }
 }
 
 /// Inserts the run and its root tasks if absent; anyone may repeat it.

@@ -1,7 +1,8 @@
 //! The store's epoch: part of every target's fence, so that a lost or restored store never reposts the world.
 
+use crate::admission;
 use crate::cx::Cx;
-use crate::docs::{self, EpochDoc, ImportDoc, Read, TargetDoc};
+use crate::docs::{self, EpochDoc, ImportDoc, Read, RunDoc, TargetDoc};
 use crate::error::Result;
 use crate::sabotage::Rule;
 use jobpipe_core::DocKind;
@@ -24,36 +25,51 @@ pub(crate) async fn read(cx: &Cx) -> Result<EpochDoc> {
 /// Starts a new epoch: what `state restore` does after a backup was put back. The leases and pauses of the backup end,
 /// and every target is woken to be read anew.
 pub async fn renew(cx: &Cx) -> Result<u64> {
-    let epoch = loop {
+    let (old, epoch) = loop {
         read(cx).await?;
         let Some(stored) = docs::read::<EpochDoc, _>(&*cx.store, DocKind::Store, ID).await? else { continue };
         let new = EpochDoc { epoch: stored.doc.epoch + 1, restored: true };
         if let Some(new) = docs::replace(&*cx.store, &*cx.ids, DocKind::Store, ID, &stored, new).await? {
-            break new.doc.epoch;
+            break (stored.doc.epoch, new.doc.epoch);
         }
     };
     for (id, _) in docs::all::<ImportDoc, _>(&*cx.store, DocKind::Import, "").await? {
         touch(cx, &id).await?;
     }
     for (id, _) in docs::all::<TargetDoc, _>(&*cx.store, DocKind::Target, "").await? {
-        restart(cx, &id, epoch).await?;
+        restart(cx, &id, old, epoch).await?;
     }
     Ok(epoch)
 }
 
-/// Gives an import another version: who slept through the restoration may have read it when it had the one of the backup,
-/// and what they would make of it is of runs that are not here.
+/// Gives an import and its open run another version: who slept through the restoration may have read them when they had
+/// the one of the backup, and what they would make of it is of runs that are not here. The next run gets a number that
+/// none of those had.
 async fn touch(cx: &Cx, import: &str) -> Result<()> {
     loop {
         let Some(read) = docs::read::<ImportDoc, _>(&*cx.store, DocKind::Import, import).await? else { return Ok(()) };
-        let same = read.doc.clone();
-        if docs::replace(&*cx.store, &*cx.ids, DocKind::Import, import, &read, same).await?.is_some() {
+        if let Some(open) = &read.doc.open {
+            touch_run(cx, &open.facts.run).await?;
+        }
+        let new = ImportDoc { seq: read.doc.seq.max(admission::first_seq(cx)), ..read.doc.clone() };
+        if docs::replace(&*cx.store, &*cx.ids, DocKind::Import, import, &read, new).await?.is_some() {
             return Ok(());
         }
     }
 }
 
-async fn restart(cx: &Cx, target: &str, epoch: u64) -> Result<()> {
+async fn touch_run(cx: &Cx, run: &str) -> Result<()> {
+    loop {
+        let Some(read) = docs::read::<RunDoc, _>(&*cx.store, DocKind::Run, run).await? else { return Ok(()) };
+        let same = read.doc.clone();
+        if docs::replace(&*cx.store, &*cx.ids, DocKind::Run, run, &read, same).await?.is_some() {
+            return Ok(());
+        }
+    }
+}
+
+/// `old` is the epoch of the backup: what a sleeper of yet another store told a target stays void.
+async fn restart(cx: &Cx, target: &str, old: u64, epoch: u64) -> Result<()> {
     loop {
         let Some(read) = docs::read::<TargetDoc, _>(&*cx.store, DocKind::Target, target).await? else { return Ok(()) };
         let mut new = read.doc.clone();
@@ -67,7 +83,7 @@ async fn restart(cx: &Cx, target: &str, epoch: u64) -> Result<()> {
             new.crashes = 0;
         }
         // what the backup was told stands, until a run is closed here
-        for told in new.told.values_mut() {
+        for told in new.told.values_mut().filter(|told| told.epoch == old) {
             told.epoch = epoch;
         }
         new.wake += 1;

@@ -201,7 +201,7 @@ pub(crate) async fn changes(world: &World, shape: &Shape) {
         return;
     }
     let mut replica: BTreeMap<String, String> = BTreeMap::new();
-    for ((_, run), lines) in files.iter().filter(|((export, _), _)| export == "changes") {
+    for ((_, _, run), lines) in files.iter().filter(|((export, ..), _)| export == "changes") {
         for (key, change, title) in lines {
             let before =
                 if change == "gone" { replica.remove(key) } else { replica.insert(key.clone(), title.clone()) };

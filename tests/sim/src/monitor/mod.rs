@@ -48,8 +48,8 @@ pub(crate) struct Monitor {
     pub steady: BTreeSet<String>,
     /// A guard's removals were approved: no file of changes tells of them.
     pub approved: bool,
-    /// Files by (export, run number): (key, change, title).
-    pub files: BTreeMap<(String, u64), Vec<Line>>,
+    /// Files by (export, number and id of the run): (key, change, title).
+    pub files: BTreeMap<(String, u64, String), Vec<Line>>,
     /// The number of the store: one that was lost or restored has another.
     pub stores: u64,
     /// When that was, in true time.
@@ -59,8 +59,6 @@ pub(crate) struct Monitor {
     /// Processes that know nothing of it: what they still relay turns up under runs that are closed here, and is dropped
     /// when it is claimed.
     sleepers: BTreeSet<String>,
-    /// Heads that one of them missed since, and under which number.
-    foretold: BTreeSet<(String, u64)>,
     /// Which crawls a ledger's records come from: `a`, `b`.
     pub ledgers: BTreeMap<String, [bool; 2]>,
     /// Crashes after which an input may be set aside.

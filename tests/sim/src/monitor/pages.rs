@@ -68,7 +68,6 @@ pub(crate) fn head_written(world: &World, who: &str, before: Option<&Stamps>, wr
         )
     });
     let Some(before) = before else { return };
-    let foretold = missed_asleep(world, who, before, write);
     if after.seen_gen < before.seen_gen || after.held_gen < before.held_gen || after.missed_gen < before.missed_gen {
         world.violated(|| format!("I3: the head of {} went back: {before:?} -> {after:?}", write.key));
     }
@@ -85,19 +84,9 @@ pub(crate) fn head_written(world: &World, who: &str, before: Option<&Stamps>, wr
     if after.missed > before.missed && after.missed_gen == before.missed_gen {
         world.violated(|| format!("a run counted {} missed twice", write.key));
     }
-    if after.missed < before.missed && after.seen_gen.max(after.held_gen) <= before.missed_gen && !foretold {
+    if after.missed < before.missed && after.seen_gen.max(after.held_gen) <= before.missed_gen {
         world.violated(|| format!("I3: run {} missed {}, and an older one forgets it", before.missed_gen, write.key));
     }
-}
-
-/// Whether the head was missed by a run of the store before this one, under a number that this one is yet to give: the run
-/// that gets it may well see the record.
-fn missed_asleep(world: &World, who: &str, before: &Stamps, write: &HeadWrite) -> bool {
-    let mut monitor = world.monitor();
-    if write.stamps.missed_gen > before.missed_gen && monitor.sleepers.contains(who) {
-        monitor.foretold.insert((write.key.clone(), write.stamps.missed_gen));
-    }
-    monitor.foretold.contains(&(write.key.clone(), before.missed_gen))
 }
 
 /// I8 begins: the attempt is on record.

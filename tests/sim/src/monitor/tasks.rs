@@ -100,11 +100,14 @@ pub(crate) fn put_back(world: &World) {
     let restored_at = world.now();
     let runs = now(world.store().docs(DocKind::Run, "", "", usize::MAX)).and_then(Result::ok).unwrap_or_default();
     let tasks = runs.into_iter().flat_map(|(run, _)| tasks(world, &run, None));
-    let running = tasks.filter(|task| task.state == TaskState::Running);
+    let tasks: Vec<Task> = tasks.collect();
+    let crashes = tasks.iter().map(|task| (task.task.id.clone(), task.task.crashes)).collect();
+    let running = tasks.into_iter().filter(|task| task.state == TaskState::Running);
     let inherited = running.map(|task| (task.task.id, task.fence)).collect();
     let mut monitor = world.monitor();
     monitor.stores += 1;
     monitor.restored_at = restored_at;
+    monitor.crashes = crashes;
     monitor.inherited = inherited;
     monitor.sleepers = world.alive();
 }
@@ -248,8 +251,7 @@ pub(crate) fn file_written(world: &World, gate: &Gate, export: &str, facts: &Run
     if keys.len() != lines.len() {
         world.violated(|| format!("{export} of {} has a record twice", facts.run));
     }
-    let store = world.monitor().stores;
-    let id = (export.to_owned(), facts.seq + store * 1_000);
+    let id = (export.to_owned(), facts.seq, facts.run.clone());
     let old = world.monitor().files.get(&id).cloned();
     let late = gate.seems_gone(Duration::from_millis(500));
     if late && old.is_some() {
