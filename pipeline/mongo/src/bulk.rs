@@ -5,6 +5,7 @@
 
 use crate::call::{Kind, Link, number, server_word};
 use crate::fault::{CONFLICT, DUPLICATE, Fault};
+use crate::group::Answers;
 use crate::read;
 use jobpipe_core::{StoreError, StoreResult};
 use mongodb::bson::{Document, RawArrayBuf, RawDocumentBuf, rawdoc};
@@ -19,55 +20,92 @@ const MOST_BYTES: usize = 12 << 20;
 const LONGEST: usize = (16 << 20) - (16 << 10);
 
 /// One write.
-pub(crate) enum Op {
+enum Op {
     /// A document, inserted if absent.
-    Insert(Document),
+    Insert(RawDocumentBuf),
     /// A statement of an `update`: `{q, u}`.
-    Update(Document),
+    Update(RawDocumentBuf),
 }
 
 /// A compare-and-set on one document.
 pub(crate) struct Write {
-    pub(crate) id: String,
+    id: String,
     /// What the document's mark is when this write was the last to apply.
-    pub(crate) mark: i64,
-    pub(crate) op: Op,
+    mark: i64,
+    op: Op,
 }
 
-/// What became of an element: applied, not applied, or to be read back.
-type Told = Option<bool>;
+impl Write {
+    /// The key of its document.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
 
-/// Writes each; says which applied. `mark` is the field that [`Write::mark`] is in. Of several writes on one document
+    /// Inserts `document` if it is absent.
+    pub(crate) fn insert(id: String, mark: i64, document: &Document) -> StoreResult<Self> {
+        Ok(Self { id, mark, op: Op::Insert(raw(document)?) })
+    }
+
+    /// Applies a statement of an `update`: `{q, u}`.
+    pub(crate) fn update(id: String, mark: i64, statement: &Document) -> StoreResult<Self> {
+        Ok(Self { id, mark, op: Op::Update(raw(statement)?) })
+    }
+}
+
+/// What became of an element: applied, not applied, or to be read back; or the word of a server that refuses it.
+pub(crate) type Told = Result<Option<bool>, String>;
+
+/// Writes each; says which applied. `mark` is the field that a write's mark is in. Of several writes on one document
 /// each sees what those before it did.
-pub(crate) async fn apply(
-    link: &Arc<Link>,
-    coll: &'static str,
-    mark: &str,
-    writes: Vec<Write>,
-) -> StoreResult<Vec<bool>> {
-    let mut applied = vec![false; writes.len()];
+pub(crate) async fn apply(link: &Arc<Link>, coll: &'static str, mark: &str, writes: Vec<Write>) -> Answers<bool> {
+    let mut applied: Vec<StoreResult<bool>> = writes.iter().map(|_| Ok(false)).collect();
     for wave in waves(writes) {
-        let (mut inserts, mut updates) = (Wave::default(), Wave::default());
-        for (at, write) in wave {
-            match write.op {
-                Op::Insert(document) => inserts.push(at, write.id, write.mark, document),
-                Op::Update(statement) => updates.push(at, write.id, write.mark, statement),
-            }
-        }
-        let inserted = insert(link, coll, std::mem::take(&mut inserts.documents));
-        let updated = update(link, coll, std::mem::take(&mut updates.documents));
-        let (inserted, updated) = futures::try_join!(inserted, updated)?;
-        let elements = inserts.marks.into_iter().chain(updates.marks);
-        let told: Vec<_> = elements.zip(inserted.into_iter().chain(updated)).collect();
-        let unclear = told.iter().filter(|(_, told)| told.is_none()).map(|((_, id, _), _)| id.clone()).collect();
-        let marks = marks(link, coll, mark, unclear).await?;
-        for ((at, id, expected), told) in told {
+        let (places, writes): (Vec<usize>, Vec<Write>) = wave.into_iter().unzip();
+        for (at, told) in places.into_iter().zip(apply_at_once(link, coll, mark, writes).await?) {
             if let Some(slot) = applied.get_mut(at) {
-                *slot = told.unwrap_or_else(|| marks.get(&id) == Some(&expected));
+                *slot = told;
             }
         }
     }
     Ok(applied)
+}
+
+/// The same of writes that name what they replace: whatever their order, one applies on each document at most.
+pub(crate) async fn apply_at_once(
+    link: &Arc<Link>,
+    coll: &'static str,
+    mark: &str,
+    writes: Vec<Write>,
+) -> Answers<bool> {
+    let mut applied: Vec<StoreResult<bool>> = writes.iter().map(|_| Ok(false)).collect();
+    let (mut inserts, mut updates) = (Wave::default(), Wave::default());
+    for (at, write) in writes.into_iter().enumerate() {
+        match write.op {
+            Op::Insert(document) => inserts.push(at, write.id, write.mark, document),
+            Op::Update(statement) => updates.push(at, write.id, write.mark, statement),
+        }
+    }
+    let inserted = insert_each(link, coll, &inserts.documents);
+    let updated = update_each(link, coll, &updates.documents);
+    let (inserted, updated) = futures::try_join!(inserted, updated)?;
+    let elements = inserts.marks.into_iter().chain(updates.marks);
+    let told: Vec<_> = elements.zip(inserted.into_iter().chain(updated)).collect();
+    let unclear = told.iter().filter(|(_, told)| *told == Ok(None)).map(|((_, id, _), _)| id.clone()).collect();
+    let marks = marks(link, coll, mark, unclear).await?;
+    for ((at, id, expected), told) in told {
+        if let Some(slot) = applied.get_mut(at) {
+            *slot = match told {
+                Ok(told) => Ok(told.unwrap_or_else(|| marks.get(&id) == Some(&expected))),
+                Err(word) => Err(link.place.unavailable(&word)),
+            };
+        }
+    }
+    Ok(applied)
+}
+
+/// [`apply`] of one write.
+pub(crate) async fn apply_one(link: &Arc<Link>, coll: &'static str, mark: &str, write: Write) -> StoreResult<bool> {
+    apply(link, coll, mark, vec![write]).await?.pop().unwrap_or(Ok(false))
 }
 
 /// Elements of one kind.
@@ -75,11 +113,11 @@ pub(crate) async fn apply(
 struct Wave {
     /// Place among all, id, mark.
     marks: Vec<(usize, String, i64)>,
-    documents: Vec<Document>,
+    documents: Vec<RawDocumentBuf>,
 }
 
 impl Wave {
-    fn push(&mut self, at: usize, id: String, mark: i64, document: Document) {
+    fn push(&mut self, at: usize, id: String, mark: i64, document: RawDocumentBuf) {
         self.marks.push((at, id, mark));
         self.documents.push(document);
     }
@@ -138,12 +176,12 @@ fn update_command(link: &Link, coll: &'static str, updates: RawArrayBuf) -> RawD
 async fn ask_in_parts<T: Send + 'static>(
     link: &Arc<Link>,
     coll: &'static str,
-    elements: &[Document],
+    elements: &[RawDocumentBuf],
     command: Command,
     judge: fn(&Document, usize, bool) -> Result<T, Fault>,
 ) -> StoreResult<Vec<T>> {
     let mut told = Vec::new();
-    for part in parts(elements)? {
+    for part in parts(elements) {
         let count = part.count;
         let asked = link.ask(Kind::Write, move |link, again| {
             let list = part.list.clone();
@@ -154,61 +192,91 @@ async fn ask_in_parts<T: Send + 'static>(
     Ok(told)
 }
 
-/// Inserts each if absent; which were.
-pub(crate) async fn insert(link: &Arc<Link>, coll: &'static str, documents: Vec<Document>) -> StoreResult<Vec<Told>> {
-    Ok(ask_in_parts(link, coll, &documents, insert_command, inserted).await?.concat())
+/// Inserts each if absent; what became of them.
+pub(crate) async fn insert_each(
+    link: &Arc<Link>,
+    coll: &'static str,
+    documents: &[RawDocumentBuf],
+) -> StoreResult<Vec<Told>> {
+    Ok(ask_in_parts(link, coll, documents, insert_command, inserted).await?.concat())
+}
+
+/// Inserts each if absent, all for one caller.
+pub(crate) async fn insert(link: &Arc<Link>, coll: &'static str, documents: &[RawDocumentBuf]) -> StoreResult<()> {
+    for told in insert_each(link, coll, documents).await? {
+        told.map_err(|word| link.place.unavailable(&word))?;
+    }
+    Ok(())
 }
 
 /// An insert that finds its own document, put there by a try whose answer was lost, has to read it back.
 fn inserted(answer: &Document, count: usize, again: bool) -> Result<Vec<Told>, Fault> {
     let refused = refused(answer)?;
-    let mut told = vec![Some(true); count];
-    for at in &refused {
-        if let Some(slot) = told.get_mut(*at) {
-            *slot = if again { None } else { Some(false) };
-        }
-    }
     let done = usize::try_from(number(answer, "n")).unwrap_or_default();
     if done + refused.len() != count {
         return Err(Fault::Answer(format!("it inserted {done} of {count} documents and does not say why")));
+    }
+    let mut told = vec![Ok(Some(true)); count];
+    for (at, why) in refused {
+        if let Some(slot) = told.get_mut(at) {
+            *slot = why.map_or(Ok(if again { None } else { Some(false) }), Err);
+        }
     }
     Ok(told)
 }
 
 /// Applies each statement; which matched. A refused upsert (another has inserted meanwhile) did not.
-pub(crate) async fn update(link: &Arc<Link>, coll: &'static str, statements: Vec<Document>) -> StoreResult<Vec<Told>> {
-    Ok(ask_in_parts(link, coll, &statements, update_command, updated).await?.concat())
+pub(crate) async fn update_each(
+    link: &Arc<Link>,
+    coll: &'static str,
+    statements: &[RawDocumentBuf],
+) -> StoreResult<Vec<Told>> {
+    Ok(ask_in_parts(link, coll, statements, update_command, updated).await?.concat())
+}
+
+/// The same, all for one caller: applied, not applied, or not known.
+pub(crate) async fn update(
+    link: &Arc<Link>,
+    coll: &'static str,
+    statements: &[Document],
+) -> StoreResult<Vec<Option<bool>>> {
+    let statements = statements.iter().map(raw).collect::<StoreResult<Vec<_>>>()?;
+    let told = update_each(link, coll, &statements).await?;
+    told.into_iter().map(|told| told.map_err(|word| link.place.unavailable(&word))).collect()
 }
 
 fn updated(answer: &Document, count: usize, again: bool) -> Result<Vec<Told>, Fault> {
-    let refused = refused(answer)?;
     let matched = usize::try_from(number(answer, "n")).unwrap_or_default();
-    Ok(matching(count, matched, &refused, again))
+    Ok(matching(count, matched, refused(answer)?, again))
 }
 
-fn matching(count: usize, matched: usize, refused: &[usize], again: bool) -> Vec<Told> {
-    if matched >= count {
-        return vec![Some(true); count];
-    }
-    let rest = if matched == 0 && !again { Some(false) } else { None };
-    let mut told = vec![rest; count];
-    for at in refused {
-        if let Some(slot) = told.get_mut(*at) {
-            *slot = Some(false);
+fn matching(count: usize, matched: usize, refused: Vec<(usize, Option<String>)>, again: bool) -> Vec<Told> {
+    let rest = match matched {
+        all if all + refused.len() >= count => Some(true),
+        0 if !again => Some(false),
+        _ => None,
+    };
+    let mut told = vec![Ok(rest); count];
+    for (at, why) in refused {
+        if let Some(slot) = told.get_mut(at) {
+            *slot = why.map_or(Ok(Some(false)), Err);
         }
     }
     told
 }
 
 /// One `update` that may match many documents, each by itself; how many matched.
-pub(crate) async fn update_many(link: &Arc<Link>, coll: &'static str, statements: Vec<Document>) -> StoreResult<u64> {
+pub(crate) async fn update_many(link: &Arc<Link>, coll: &'static str, statements: &[Document]) -> StoreResult<u64> {
+    let statements = statements.iter().map(raw).collect::<StoreResult<Vec<_>>>()?;
     Ok(ask_in_parts(link, coll, &statements, update_command, |answer, _, _| affected(answer)).await?.into_iter().sum())
 }
 
 /// How many documents a write was applied to, where none may be refused.
 fn affected(answer: &Document) -> Result<u64, Fault> {
-    refused(answer)?;
-    Ok(u64::try_from(number(answer, "n")).unwrap_or_default())
+    match refused(answer)?.into_iter().find_map(|(_, why)| why) {
+        Some(word) => Err(Fault::Answer(word)),
+        None => Ok(u64::try_from(number(answer, "n")).unwrap_or_default()),
+    }
 }
 
 /// Removes what `filter` finds; how many documents went.
@@ -227,16 +295,18 @@ pub(crate) async fn delete(link: &Arc<Link>, coll: &'static str, filter: Documen
     asked.await
 }
 
-/// The elements that were refused because a document with that key is there; any other refusal is a fault of the whole.
-fn refused(answer: &Document) -> Result<Vec<usize>, Fault> {
+/// The elements that were refused: `None` = a document with that key is there, otherwise the server's word. The others
+/// were applied. That another write was at the same document is a fault of the whole: it is repeated.
+fn refused(answer: &Document) -> Result<Vec<(usize, Option<String>)>, Fault> {
     let Ok(errors) = answer.get_array("writeErrors") else { return Ok(Vec::new()) };
     let mut refused = Vec::with_capacity(errors.len());
     for error in errors {
         let error = error.as_document().ok_or_else(|| Fault::Answer("its errors cannot be read".to_owned()))?;
+        let at = usize::try_from(number(error, "index")).unwrap_or_default();
         match number(error, "code") {
-            DUPLICATE => refused.push(usize::try_from(number(error, "index")).unwrap_or_default()),
+            DUPLICATE => refused.push((at, None)),
             code if code == i64::from(CONFLICT) => return Err(Fault::Conflict),
-            _ => return Err(Fault::Answer(server_word(error))),
+            _ => refused.push((at, Some(server_word(error)))),
         }
     }
     Ok(refused)
@@ -248,29 +318,28 @@ struct Part {
     count: usize,
 }
 
-fn parts(documents: &[Document]) -> StoreResult<Vec<Part>> {
+fn parts(documents: &[RawDocumentBuf]) -> Vec<Part> {
     let mut parts: Vec<(Part, usize)> = Vec::new();
     for document in documents {
-        let document = raw(document)?;
         let bytes = document.as_bytes().len();
-        if bytes > LONGEST {
-            return Err(too_long(&document, bytes));
-        }
         let fits = |(part, held): &&mut (Part, usize)| part.count < MOST && *held + bytes <= MOST_BYTES;
         if parts.last_mut().as_ref().filter(|last| fits(last)).is_none() {
             parts.push((Part { list: RawArrayBuf::new(), count: 0 }, 0));
         }
         if let Some((part, held)) = parts.last_mut() {
-            part.list.push(document);
+            part.list.push(document.as_ref());
             part.count += 1;
             *held += bytes;
         }
     }
-    Ok(parts.into_iter().map(|(part, _)| part).collect())
+    parts.into_iter().map(|(part, _)| part).collect()
 }
 
-fn raw(document: &Document) -> StoreResult<RawDocumentBuf> {
-    RawDocumentBuf::try_from(document).map_err(|error| crate::codec::corrupt("request", &error))
+/// A document or statement as it is sent; refused here when it is too long, before it takes others with it.
+pub(crate) fn raw(document: &Document) -> StoreResult<RawDocumentBuf> {
+    let raw = RawDocumentBuf::try_from(document).map_err(|error| crate::codec::corrupt("request", &error))?;
+    let bytes = raw.as_bytes().len();
+    if bytes > LONGEST { Err(too_long(&raw, bytes)) } else { Ok(raw) }
 }
 
 fn too_long(document: &RawDocumentBuf, bytes: usize) -> StoreError {
@@ -280,52 +349,4 @@ fn too_long(document: &RawDocumentBuf, bytes: usize) -> StoreError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::codec::bytes;
-    use mongodb::bson::doc;
-
-    fn write(id: &str, mark: i64) -> Write {
-        Write { id: id.to_owned(), mark, op: Op::Insert(doc! { "_id": id }) }
-    }
-
-    #[test]
-    fn no_round_names_a_document_twice_and_the_order_stays() {
-        let writes = ["a", "b", "a", "c", "a", "b"].into_iter().zip(0..).map(|(id, mark)| write(id, mark)).collect();
-        let rounds: Vec<Vec<(usize, i64)>> =
-            waves(writes).into_iter().map(|wave| wave.iter().map(|(at, write)| (*at, write.mark)).collect()).collect();
-        assert_eq!(rounds, [vec![(0, 0), (1, 1), (3, 3)], vec![(2, 2), (5, 5)], vec![(4, 4)]]);
-    }
-
-    #[test]
-    fn a_request_is_bounded_in_number_and_bytes() {
-        let small: Vec<Document> = (0..2_500).map(|at| doc! { "_id": at }).collect();
-        let counts: Vec<usize> = parts(&small).unwrap().iter().map(|part| part.count).collect();
-        assert_eq!(counts, [1_000, 1_000, 500]);
-        let large: Vec<Document> = (0..5).map(|at| doc! { "_id": at, "b": bytes(vec![0; 5 << 20]) }).collect();
-        let counts: Vec<usize> = parts(&large).unwrap().iter().map(|part| part.count).collect();
-        assert_eq!(counts, [2, 2, 1]);
-        assert!(parts(&[]).unwrap().is_empty());
-        let error = parts(&[doc! { "_id": "x", "b": bytes(vec![0; 16 << 20]) }]).err().unwrap();
-        assert!(error.to_string().contains("document x") && error.to_string().contains("16 MiB"), "{error}");
-    }
-
-    #[test]
-    fn an_answer_tells_what_applied_or_that_it_does_not() {
-        let yes = Some(true);
-        let no = Some(false);
-        assert_eq!(matching(2, 2, &[], false), [yes, yes]);
-        assert_eq!(matching(2, 2, &[], true), [yes, yes], "both are there, whichever try it was");
-        assert_eq!(matching(2, 0, &[], false), [no, no]);
-        assert_eq!(matching(2, 0, &[], true), [None, None], "the first try may have done it");
-        assert_eq!(matching(3, 1, &[2], false), [None, None, no]);
-        let twice = doc! { "n": 1, "writeErrors": [{ "index": 1, "code": 11000, "errmsg": "E11000" }] };
-        assert_eq!(inserted(&twice, 2, false).unwrap(), [yes, no]);
-        assert_eq!(inserted(&twice, 2, true).unwrap(), [yes, None]);
-        assert!(inserted(&twice, 3, false).is_err(), "a server that stops at the first refusal has lost one");
-        let refusal = doc! { "n": 1, "writeErrors": [{ "index": 1, "code": 13, "errmsg": "not allowed" }] };
-        assert!(matches!(refused(&refusal), Err(Fault::Answer(word)) if word == "not allowed (code 13)"));
-        let conflict = doc! { "n": 1, "writeErrors": [{ "index": 1, "code": 112, "errmsg": "conflict" }] };
-        assert!(refused(&conflict).unwrap_err().is_passing());
-    }
-}
+mod tests;

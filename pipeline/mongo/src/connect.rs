@@ -2,6 +2,7 @@
 
 use crate::call::Link;
 use crate::fault::{Place, word};
+use crate::lanes::Lanes;
 use crate::schema;
 use crate::stats::{Counters, MongoStats};
 use jobpipe_core::{StoreError, StoreResult};
@@ -18,6 +19,8 @@ const FIND_SERVER: Duration = Duration::from_secs(5);
 /// How often the driver looks after its servers; with [`CONNECT`], how soon a connection that nobody answers on is given up.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 const CONNECT: Duration = Duration::from_secs(5);
+/// How long the end of a process waits for its connections.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// What a process decides about its connection; everything else is in the URL.
 #[derive(Debug, Clone)]
@@ -40,6 +43,7 @@ impl Default for MongoSettings {
 #[derive(Debug)]
 pub struct MongoStore {
     pub(crate) link: Arc<Link>,
+    pub(crate) lanes: Lanes,
 }
 
 impl MongoStore {
@@ -47,6 +51,16 @@ impl MongoStore {
     #[must_use]
     pub fn stats(&self) -> MongoStats {
         self.link.stats.now()
+    }
+
+    /// Ends in order: sessions and connections, before the runtime that they live on. Calls that come later fail.
+    ///
+    /// It takes a moment; what a server that does not answer leaves open then goes with the process.
+    pub async fn close(&self) {
+        let client = self.link.db.client().clone();
+        if tokio::time::timeout(GOODBYE, client.shutdown()).await.is_err() {
+            tracing::debug!(store = %self.link.place, "not all connections ended in time");
+        }
     }
 
     /// Where it is, without credentials: `mongodb://host:port/database`.
@@ -80,7 +94,8 @@ pub async fn connect(url: &str, settings: &MongoSettings) -> StoreResult<MongoSt
         hints: AtomicBool::new(false),
     });
     schema::ensure(&link).await?;
-    Ok(MongoStore { link })
+    let lanes = Lanes::new(&link);
+    Ok(MongoStore { link, lanes })
 }
 
 async fn parse(url: &str, settings: &MongoSettings) -> StoreResult<(ClientOptions, Place)> {

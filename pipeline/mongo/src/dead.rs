@@ -21,7 +21,7 @@ pub(crate) async fn put(link: &Arc<Link>, letters: Vec<DeadLetter>) -> StoreResu
         letters.into_iter().map(|letter| (key::of(&[&letter.id]), letter)).collect();
     let mut left = letters.iter().map(|(id, letter)| upsert(id, letter)).collect::<StoreResult<Vec<_>>>()?;
     for _ in 0..TRIES {
-        let told = bulk::update(link, DEAD, left.clone()).await?;
+        let told = bulk::update(link, DEAD, &left).await?;
         left = left.into_iter().zip(told).filter(|(_, told)| *told == Some(false)).map(|(upsert, _)| upsert).collect();
         if left.is_empty() {
             return Ok(());

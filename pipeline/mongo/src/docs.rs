@@ -1,6 +1,6 @@
 //! Small documents: `{_id: kind id, v: version, b: body}`.
 
-use crate::bulk::{self, Op, Write};
+use crate::bulk::{self, Write};
 use crate::codec::{Fields, pack_text, signed};
 use crate::read::{self, Query};
 use crate::schema::DOCS;
@@ -32,25 +32,25 @@ pub(crate) fn page(kind: DocKind, prefix: &str, after: &str, limit: usize) -> Qu
 impl DocStore for MongoStore {
     async fn doc(&self, kind: DocKind, id: &str) -> StoreResult<Option<Doc>> {
         let id = key::of(&[kind.as_str(), id]);
-        let found = read::by_ids(&self.link, DOCS, vec![id], &[]).await?;
-        found.values().next().map(|document| read_doc(document)).transpose()
+        let found = self.lanes.read_docs.ask(vec![id]).await?;
+        found.iter().flatten().next().map(|document| read_doc(document)).transpose()
     }
 
     async fn doc_insert(&self, kind: DocKind, id: &str, doc: Doc) -> StoreResult<bool> {
         let id = key::of(&[kind.as_str(), id]);
         let mark = signed(doc.version);
-        let op = Op::Insert(doc! { "_id": &id, "v": mark, "b": pack_text(kind.as_str(), doc.body)? });
-        Ok(bulk::apply(&self.link, DOCS, "v", vec![Write { id, mark, op }]).await? == [true])
+        let document = doc! { "_id": &id, "v": mark, "b": pack_text(kind.as_str(), doc.body)? };
+        Ok(self.lanes.docs.ask(vec![Write::insert(id, mark, &document)?]).await? == [true])
     }
 
     async fn doc_replace(&self, kind: DocKind, id: &str, expect: u64, doc: Doc) -> StoreResult<bool> {
         let id = key::of(&[kind.as_str(), id]);
         let mark = signed(doc.version);
-        let op = Op::Update(doc! {
+        let statement = doc! {
             "q": { "_id": &id, "v": signed(expect) },
             "u": { "$set": { "v": mark, "b": pack_text(kind.as_str(), doc.body)? } },
-        });
-        Ok(bulk::apply(&self.link, DOCS, "v", vec![Write { id, mark, op }]).await? == [true])
+        };
+        Ok(self.lanes.docs.ask(vec![Write::update(id, mark, &statement)?]).await? == [true])
     }
 
     async fn doc_delete(&self, kind: DocKind, id: &str) -> StoreResult<()> {

@@ -6,7 +6,6 @@
 pub(crate) mod page;
 mod write;
 
-use crate::bulk;
 use crate::schema::HEADS;
 use crate::{MongoStore, read};
 use async_trait::async_trait;
@@ -23,18 +22,19 @@ const AT_ONCE: usize = 1_000;
 impl HeadStore for MongoStore {
     async fn heads_stamps(&self, ledger: &str, keys: &[String]) -> StoreResult<Vec<Option<Stamps>>> {
         let keys = page::keys(ledger, keys);
-        let found = read::by_ids(&self.link, HEADS, keys.clone(), page::STAMPS).await?;
-        keys.iter().map(|key| found.get(key).map(|document| page::stamps(document)).transpose()).collect()
+        let found = self.lanes.stamps.ask(keys).await?;
+        found.iter().map(|found| found.as_ref().map(|document| page::stamps(document)).transpose()).collect()
     }
 
     async fn heads_put(&self, ledger: &str, writes: Vec<HeadWrite>) -> StoreResult<Vec<bool>> {
         let writes = writes.into_iter().map(|write| write::put(ledger, write)).collect::<StoreResult<Vec<_>>>()?;
-        bulk::apply(&self.link, HEADS, "v", writes).await
+        self.lanes.heads.ask(writes).await
     }
 
     async fn heads_confirm(&self, ledger: &str, seq: u64, version: u64, seen: Vec<HeadSeen>) -> StoreResult<Vec<bool>> {
-        let writes = seen.iter().map(|seen| write::confirm(ledger, seq, version, seen)).collect();
-        bulk::apply(&self.link, HEADS, "v", writes).await
+        let writes = seen.iter().map(|seen| write::confirm(ledger, seq, version, seen));
+        let writes = writes.collect::<StoreResult<Vec<_>>>()?;
+        self.lanes.heads.ask(writes).await
     }
 
     async fn heads(&self, ledger: &str, keys: &[String]) -> StoreResult<Vec<Head>> {

@@ -4,7 +4,7 @@
 //! every read is of what a majority has, on the primary. Nothing needs a transaction, a change stream or a partial index,
 //! so a standalone server does, and so do servers that only speak the protocol. What a write did is told by its answer;
 //! where the answer cannot tell (a bulk that applied in part, an answer that was lost), the random numbers that writes
-//! carry are read back.
+//! carry are read back. What tasks that are worked on at the same time ask for shares requests.
 
 mod batches;
 mod bulk;
@@ -14,8 +14,10 @@ mod connect;
 mod dead;
 mod docs;
 mod fault;
+mod group;
 mod heads;
 mod key;
+mod lanes;
 #[cfg(test)]
 mod plans;
 mod read;

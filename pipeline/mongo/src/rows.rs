@@ -1,7 +1,7 @@
 //! Ledger rows: `{_id: target import export key, k: the last three, target, scope: the first three, v: version, attention
 //! and posted: 0 or 1 (not every server keeps booleans apart from numbers), b: the row}`; and the port of both rows and dead letters.
 
-use crate::bulk::{self, Op, Write};
+use crate::bulk::{self, Write};
 use crate::codec::{Fields, pack, signed};
 use crate::read::{self, Query};
 use crate::schema::ROWS;
@@ -33,16 +33,18 @@ fn put(write: &RowWrite) -> StoreResult<Write> {
         "posted": i32::from(row.post.is_some()),
         "b": pack("row", row)?,
     };
-    let op = match write.expect {
-        Some(expect) => Op::Update(doc! { "q": { "_id": &id, "v": signed(expect) }, "u": { "$set": set } }),
+    match write.expect {
+        Some(expect) => {
+            let statement = doc! { "q": { "_id": &id, "v": signed(expect) }, "u": { "$set": set } };
+            Write::update(id, mark, &statement)
+        }
         None => {
             let scope = scope_of(&row.id.target, &row.id.import, &row.id.export);
             let mut fresh = doc! { "_id": &id, "k": order_of(&row.id), "target": &row.id.target, "scope": scope };
             fresh.extend(set);
-            Op::Insert(fresh)
+            Write::insert(id, mark, &fresh)
         }
-    };
-    Ok(Write { id, mark, op })
+    }
 }
 
 fn row(document: &RawDocument) -> StoreResult<Row> {
@@ -91,7 +93,7 @@ impl RowStore for MongoStore {
 
     async fn rows_put(&self, writes: Vec<RowWrite>) -> StoreResult<Vec<bool>> {
         let writes = writes.iter().map(put).collect::<StoreResult<Vec<_>>>()?;
-        bulk::apply(&self.link, ROWS, "v", writes).await
+        bulk::apply(&self.link, ROWS, "v", writes).await?.into_iter().collect()
     }
 
     async fn rows_attention(&self, target: &str, after: Option<&RowId>, limit: usize) -> StoreResult<Vec<Row>> {

@@ -2,7 +2,7 @@
 
 mod lock;
 
-use crate::bulk::{self, Op, Write};
+use crate::bulk::{self, Write};
 use crate::call::{Kind, Link};
 use crate::codec::Fields;
 use crate::read;
@@ -115,15 +115,15 @@ async fn migrate(link: &Arc<Link>) -> StoreResult<()> {
             0 => make_all(link).await?,
             _ => return Ok(()),
         }
-        let op = match from {
-            0 => Op::Insert(doc! { "_id": SCHEMA, "version": VERSION, "needs": NEEDS }),
-            _ => Op::Update(doc! {
-                "q": { "_id": SCHEMA, "version": from },
-                "u": { "$set": { "version": from + 1, "needs": NEEDS } },
-            }),
+        let (id, mark) = (SCHEMA.to_owned(), from + 1);
+        let moved = match from {
+            0 => Write::insert(id, mark, &doc! { "_id": SCHEMA, "version": VERSION, "needs": NEEDS })?,
+            _ => {
+                let change = doc! { "$set": { "version": from + 1, "needs": NEEDS } };
+                Write::update(id, mark, &doc! { "q": { "_id": SCHEMA, "version": from }, "u": change })?
+            }
         };
-        let moved = Write { id: SCHEMA.to_owned(), mark: from + 1, op };
-        bulk::apply(link, META, "version", vec![moved]).await?;
+        bulk::apply_one(link, META, "version", moved).await?;
         tracing::info!(store = %link.place, from, "the store's schema was brought up to date");
     }
 }

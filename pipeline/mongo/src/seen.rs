@@ -3,40 +3,46 @@
 use crate::bulk;
 use crate::call::Link;
 use crate::codec::Fields;
+use crate::group::Answers;
 use crate::key;
 use crate::read::{self, Query};
 use crate::schema::SEEN;
 use jobpipe_core::StoreResult;
 use mongodb::bson::doc;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Fingerprints of a run that one request removes.
 const AT_ONCE: usize = 1_000;
 
-/// Inserts each if absent; those that were there are read back.
-pub(crate) async fn claim(
-    link: &Arc<Link>,
-    run: &str,
-    stage: &str,
-    fingerprints: &[String],
-    task: &str,
-) -> StoreResult<Vec<bool>> {
-    let keys: Vec<String> = fingerprints.iter().map(|print| key::of(&[run, stage, print])).collect();
-    let once: BTreeSet<&String> = keys.iter().collect();
-    let told = bulk::insert(link, SEEN, once.iter().map(|key| doc! { "_id": key, "task": task }).collect()).await?;
-    let others = once.into_iter().zip(told).filter(|(_, told)| *told != Some(true)).map(|(key, _)| key.clone());
-    let others: Vec<String> = others.collect();
-    let found = read::by_ids(link, SEEN, others.clone(), &["task"]).await?;
-    let mut lost = BTreeSet::new();
-    for key in others {
-        // One that is gone again went with its run.
-        let owner = found.get(&key).map(|document| Fields::new("fingerprint", document).text("task")).transpose()?;
-        if owner != Some(task) {
-            lost.insert(key);
-        }
-    }
-    Ok(keys.iter().map(|key| !lost.contains(key)).collect())
+/// What a task claims.
+pub(crate) struct Fingerprint {
+    key: String,
+    task: Arc<str>,
+}
+
+pub(crate) fn fingerprints(run: &str, stage: &str, fingerprints: &[String], task: &str) -> Vec<Fingerprint> {
+    let task = Arc::<str>::from(task);
+    let one = |print: &String| Fingerprint { key: key::of(&[run, stage, print]), task: Arc::clone(&task) };
+    fingerprints.iter().map(one).collect()
+}
+
+/// Inserts each if absent; those that were there are read back: true for each that is its task's.
+pub(crate) async fn send(link: &Arc<Link>, prints: Vec<Fingerprint>) -> Answers<bool> {
+    let documents = prints.iter().map(|print| bulk::raw(&doc! { "_id": &print.key, "task": &*print.task }));
+    let told = bulk::insert_each(link, SEEN, &documents.collect::<StoreResult<Vec<_>>>()?).await?;
+    let others = prints.iter().zip(&told).filter(|(_, told)| matches!(told, Ok(Some(false) | None)));
+    let found = read::by_ids(link, SEEN, others.map(|(print, _)| print.key.clone()).collect(), &["task"]).await?;
+    let is_own = |print: &Fingerprint| -> StoreResult<bool> {
+        // one that is gone again went with its run
+        let owner = found.get(&print.key).map(|document| Fields::new("fingerprint", document).text("task"));
+        Ok(owner.transpose()? == Some(&*print.task))
+    };
+    let told = prints.iter().zip(told).map(|(print, told)| match told {
+        Ok(Some(true)) => Ok(true),
+        Ok(_) => is_own(print),
+        Err(word) => Err(link.place.unavailable(&word)),
+    });
+    Ok(told.collect())
 }
 
 pub(crate) async fn count(link: &Arc<Link>, run: &str, stage: &str) -> StoreResult<u64> {

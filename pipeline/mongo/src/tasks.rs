@@ -3,6 +3,7 @@
 //! A task is `{_id, k: its id as a key, run, stage, queue, group, stand: state and openness, fence, owner, renewal, claim:
 //! the number of its last claim, crashes, not_before, nonce, input, result}`.
 
+pub(crate) mod claim;
 pub(crate) mod page;
 mod write;
 
@@ -14,11 +15,18 @@ use jobpipe_core::{
     Commit, Millis, NewTask, ReadyTask, StoreResult, Task, TaskCount, TaskGroup, TaskId, TaskState, TaskStore,
 };
 
+impl MongoStore {
+    async fn commit(&self, commits: &[Commit], closes: bool) -> StoreResult<Vec<bool>> {
+        let writes = commits.iter().map(|commit| write::committing(commit, closes)).collect::<StoreResult<Vec<_>>>()?;
+        self.lanes.commits.ask(writes).await
+    }
+}
+
 #[async_trait]
 impl TaskStore for MongoStore {
     async fn tasks_insert(&self, tasks: Vec<NewTask>) -> StoreResult<()> {
         let documents = tasks.iter().map(write::new_task).collect::<StoreResult<Vec<_>>>()?;
-        bulk::insert(&self.link, TASKS, documents).await.map(|_| ())
+        self.lanes.tasks.ask(documents).await.map(|_| ())
     }
 
     async fn tasks(&self, ids: &[TaskId]) -> StoreResult<Vec<Task>> {
@@ -28,26 +36,24 @@ impl TaskStore for MongoStore {
     }
 
     async fn tasks_claim(&self, ids: &[TaskId], owner: &str, now: Millis) -> StoreResult<Vec<Task>> {
-        write::claim(&self.link, ids, owner, now).await
+        claim::claim(&self.lanes.claims, ids, owner, now).await
     }
 
     async fn tasks_renew(&self, claims: &[(TaskId, u64)]) -> StoreResult<()> {
-        bulk::update(&self.link, TASKS, claims.iter().map(write::renew).collect()).await.map(|_| ())
+        let renewals: Vec<_> = claims.iter().map(write::renew).collect();
+        bulk::update(&self.link, TASKS, &renewals).await.map(|_| ())
     }
 
     async fn tasks_commit(&self, commits: Vec<Commit>) -> StoreResult<Vec<bool>> {
-        write::commit(&self.link, commits, false).await
+        self.commit(&commits, false).await
     }
 
     async fn tasks_finish(&self, commits: Vec<Commit>) -> StoreResult<Vec<bool>> {
-        write::commit(&self.link, commits, true).await
+        self.commit(&commits, true).await
     }
 
     async fn tasks_close(&self, ids: &[TaskId]) -> StoreResult<()> {
-        if ids.is_empty() {
-            return Ok(());
-        }
-        bulk::update_many(&self.link, TASKS, write::close(&page::keys(ids))).await.map(|_| ())
+        self.lanes.closes.ask(page::keys(ids)).await.map(|_| ())
     }
 
     async fn tasks_any_open(&self, run: &str, stage: &str) -> StoreResult<bool> {
@@ -101,7 +107,7 @@ impl TaskStore for MongoStore {
     }
 
     async fn seen_claim(&self, run: &str, stage: &str, fingerprints: &[String], task: &str) -> StoreResult<Vec<bool>> {
-        seen::claim(&self.link, run, stage, fingerprints, task).await
+        self.lanes.seen.ask(seen::fingerprints(run, stage, fingerprints, task)).await
     }
 
     async fn seen_count(&self, run: &str, stage: &str) -> StoreResult<u64> {
@@ -109,7 +115,7 @@ impl TaskStore for MongoStore {
     }
 
     async fn batches_put(&self, batches: Vec<(String, Vec<u8>)>) -> StoreResult<()> {
-        batches::put(&self.link, batches).await
+        batches::put(self, batches).await
     }
 
     async fn batch(&self, id: &str) -> StoreResult<Option<Vec<u8>>> {

@@ -1,7 +1,7 @@
 //! What changes heads: compare-and-sets on their version.
 
 use super::page::{LIVE, SAME};
-use crate::bulk::{Op, Write};
+use crate::bulk::Write;
 use crate::codec::{pack, signed, wanted_number};
 use crate::key;
 use jobpipe_core::{HeadSeen, HeadWrite, Stamps, StoreResult};
@@ -17,17 +17,20 @@ pub(super) fn put(ledger: &str, write: HeadWrite) -> StoreResult<Write> {
         set.insert("at", body.fetched_at);
     }
     let mark = signed(write.stamps.version);
-    let op = match write.expect {
-        None => Op::Insert(fresh(&id, ledger, &write.key, set, write.add_urls)),
+    match write.expect {
+        None => {
+            let head = fresh(&id, ledger, &write.key, set, write.add_urls);
+            Write::insert(id, mark, &head)
+        }
         Some(expect) => {
             let mut change = doc! { "$set": set };
             if !write.add_urls.is_empty() {
                 change.insert("$addToSet", doc! { "urls": { "$each": write.add_urls } });
             }
-            Op::Update(doc! { "q": { "_id": &id, "v": signed(expect) }, "u": change })
+            let statement = doc! { "q": { "_id": &id, "v": signed(expect) }, "u": change };
+            Write::update(id, mark, &statement)
         }
-    };
-    Ok(Write { id, mark, op })
+    }
 }
 
 fn fresh(id: &str, ledger: &str, key: &str, set: Document, urls: Vec<String>) -> Document {
@@ -61,7 +64,7 @@ fn stamped(stamps: &Stamps) -> Document {
 /// [`HeadSeen::confirm`] as one statement, without a read. The version that the head had before this run is the one it
 /// has, and says so by a word: its `changed` is not known here, and no operator copies a field. Whatever else writes
 /// stamps writes this one out.
-pub(super) fn confirm(ledger: &str, seq: u64, version: u64, seen: &HeadSeen) -> Write {
+pub(super) fn confirm(ledger: &str, seq: u64, version: u64, seen: &HeadSeen) -> StoreResult<Write> {
     let id = key::of(&[ledger, &seen.key]);
     let (seq, mark) = (signed(seq), signed(version));
     let query = doc! {
@@ -76,5 +79,5 @@ pub(super) fn confirm(ledger: &str, seq: u64, version: u64, seen: &HeadSeen) -> 
         "$set": { "v": mark, "seen": seq, "before": SAME, "rank": i64::from(seen.rank), "missed": 0_i64 },
         "$addToSet": { "urls": { "$each": [&seen.url] } },
     };
-    Write { id, mark, op: Op::Update(doc! { "q": query, "u": change }) }
+    Write::update(id, mark, &doc! { "q": query, "u": change })
 }

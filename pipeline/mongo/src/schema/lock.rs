@@ -1,7 +1,7 @@
 //! Who brings the schema up to date: one document, held by compare-and-set, freed by observation.
 
 use super::META;
-use crate::bulk::{self, Op, Write};
+use crate::bulk::{self, Write};
 use crate::call::Link;
 use crate::codec::{Fields, signed};
 use crate::read;
@@ -26,9 +26,8 @@ pub(super) async fn take(link: &Arc<Link>, stale: Duration) -> StoreResult<Held>
     let (clock, holder) = (SystemClock::default(), signed(SystemIds.nonce()));
     let mut seen: Option<(i64, Duration)> = None;
     loop {
-        let op = Op::Insert(doc! { "_id": LOCK, "holder": holder });
-        let write = Write { id: LOCK.to_owned(), mark: holder, op };
-        if bulk::apply(link, META, "holder", vec![write]).await? == [true] {
+        let write = Write::insert(LOCK.to_owned(), holder, &doc! { "_id": LOCK, "holder": holder })?;
+        if bulk::apply_one(link, META, "holder", write).await? {
             return Ok(Held { holder });
         }
         let found = read::by_ids(link, META, vec![LOCK.to_owned()], &[]).await?;
