@@ -27,7 +27,7 @@ pub struct Job {
     /// The definition.
     pub layout: Arc<Layout>,
     /// The stages, in order, compiled.
-    pub chain: Vec<Link>,
+    pub chain: Arc<[Link]>,
     /// What the first of them gathered.
     pub gathered: Gathered,
     /// The run.

@@ -5,9 +5,9 @@ use crate::docs::{self, Read, RunDoc};
 use crate::error::{EngineError, Result};
 use crate::event::{Event, Events};
 use crate::failpoint::{Failpoints, Point};
-use crate::layout::Layout;
+use crate::known::Known;
 use crate::sabotage::Rule;
-use jobpipe_core::{Broker, Clock, DocKind, Hint, Ids, Millis, Plan, RunFacts, Stages, StateStore, Stop, StoreError};
+use jobpipe_core::{Broker, Clock, DocKind, Hint, Ids, Millis, Stages, StateStore, Stop};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -127,25 +127,6 @@ impl News {
     }
 }
 
-/// What was read once and never changes: definitions by their hash, and what admission decided of each run.
-#[derive(Debug, Default)]
-pub struct Known {
-    layouts: HashMap<String, Arc<Layout>>,
-    runs: HashMap<String, Admitted>,
-}
-
-/// What never changes of a run.
-#[derive(Debug, Clone)]
-pub(crate) struct Admitted {
-    /// The definition.
-    pub layout: Arc<Layout>,
-    /// The facts.
-    pub facts: Arc<RunFacts>,
-}
-
-/// Runs that are remembered; above it all are read anew, as they are needed.
-const MOST_KNOWN: usize = 256;
-
 /// What must settle before it proves anything.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Settles {
@@ -208,7 +189,7 @@ pub struct Cx {
     pub news: News,
     /// What settles.
     pub settling: Settling,
-    /// What was read once and never changes.
+    /// What was read and need not be read again.
     pub known: Mutex<Known>,
     /// What was told to the broker.
     pub dispatch: Dispatch,
@@ -241,49 +222,6 @@ impl Cx {
         docs::read(&*self.store, DocKind::Run, run)
             .await?
             .ok_or_else(|| EngineError::Refused { code: "JP520", message: format!("there is no run `{run}`") })
-    }
-
-    /// The layout of a stored definition.
-    pub async fn layout(&self, definition: &str) -> Result<Arc<Layout>> {
-        if let Some(layout) = self.cached(definition) {
-            return Ok(layout);
-        }
-        let stored: Option<Read<Plan>> = docs::read(&*self.store, DocKind::Definition, definition).await?;
-        let plan = stored.ok_or_else(|| StoreError::Corrupt {
-            what: format!("definition {definition}"),
-            message: "it is named by a run but not stored".to_owned(),
-        })?;
-        let layout = Arc::new(Layout::new(plan.doc));
-        if let Ok(mut known) = self.known.lock() {
-            known.layouts.insert(definition.to_owned(), Arc::clone(&layout));
-        }
-        Ok(layout)
-    }
-
-    fn cached(&self, definition: &str) -> Option<Arc<Layout>> {
-        self.known.lock().ok()?.layouts.get(definition).cloned()
-    }
-
-    /// What admission decided of a run: read once.
-    pub(crate) async fn admitted(&self, run: &str) -> Result<Admitted> {
-        let known = self.known.lock().ok().and_then(|known| known.runs.get(run).cloned());
-        match known {
-            Some(known) => Ok(known),
-            None => self.admitted_by(&self.run(run).await?.doc).await,
-        }
-    }
-
-    /// The same of a run that was read.
-    pub(crate) async fn admitted_by(&self, run: &RunDoc) -> Result<Admitted> {
-        let layout = self.layout(&run.open.definition).await?;
-        let admitted = Admitted { layout, facts: Arc::new(run.open.facts.clone()) };
-        if let Ok(mut known) = self.known.lock() {
-            if known.runs.len() >= MOST_KNOWN {
-                known.runs.clear();
-            }
-            known.runs.insert(run.open.facts.run.clone(), admitted.clone());
-        }
-        Ok(admitted)
     }
 
     /// The queue in which hints of `queue` are put: its own, and where this process is the only one the first of those it

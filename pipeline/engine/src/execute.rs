@@ -2,11 +2,11 @@
 
 use crate::batch::{self, Batch, Cut};
 use crate::compute::{Computed, Job, Link};
-use crate::cx::{Admitted, Cx};
-use crate::docs::RunState;
+use crate::cx::Cx;
 use crate::error::Result;
 use crate::event::Event;
 use crate::failpoint::Point;
+use crate::known::Admitted;
 use crate::layout::Layout;
 use crate::relay::Stored;
 use crate::sabotage::Rule;
@@ -49,10 +49,10 @@ impl Work {
 pub(crate) async fn work(cx: &Cx, task: &Task) -> Result<Option<Work>> {
     cx.at(Point::TaskClaimed)?;
     // a run closes when nothing of it is open: the lease was lost meanwhile. The only engine there is loses none
-    if cx.settings.lease_ttl.is_some() && cx.run(&task.task.run).await?.doc.state == RunState::Closed {
+    if cx.settings.lease_ttl.is_some() && cx.is_over(&task.task.run).await? {
         return Ok(None);
     }
-    let Admitted { layout, facts } = cx.admitted(&task.task.run).await?;
+    let Admitted { layout, facts, .. } = cx.admitted(&task.task.run).await?;
     let done = compute(cx, &layout, &facts, task).await;
     let Some(mut settled) = relay::unless_over(cx, &task.task.run, done).await? else { return Ok(None) };
     if !cx.keeps(Rule::RetryFence) && !settled.retries.is_empty() {
@@ -83,7 +83,7 @@ async fn compute(cx: &Cx, layout: &Arc<Layout>, facts: &Arc<RunFacts>, task: &Ta
         return files::write(cx, layout, facts, task).await;
     }
     let moment = || Moment { now: cx.now(), fraction: cx.ids.fraction() };
-    let chain = match compile(cx, layout, &task.task.stage) {
+    let chain = match layout.compiled(&*cx.stages, &task.task.stage) {
         Ok(chain) => chain,
         Err(error) => return Ok(settle::settle_failed(layout, task, &error, moment())),
     };
@@ -104,17 +104,6 @@ async fn compute(cx: &Cx, layout: &Arc<Layout>, facts: &Arc<RunFacts>, task: &Ta
         Computed::Failed(error) => settle::settle_failed(layout, task, &error, moment()),
         Computed::Crashed(how) => crashed(cx, layout, task, &how),
     })
-}
-
-fn compile(cx: &Cx, layout: &Layout, first: &str) -> std::result::Result<Vec<Link>, TaskError> {
-    let chain = layout.chain(first);
-    let mut links = Vec::with_capacity(chain.len());
-    for stage in chain {
-        let code = cx.stages.stage(&layout.plan, &stage.name)?;
-        let kept = layout.ledgers_fed_by(&stage.name).next().is_some();
-        links.push(Link { name: stage.name.clone(), code, stored: layout.is_stored(stage), kept });
-    }
-    Ok(links)
 }
 
 /// What a task that was told to end soon gets for it.

@@ -1,5 +1,6 @@
 //! How a plan is cut: chains of stages that share a task, and ledgers that exports are kept in step from.
 
+use crate::compute::Link;
 use jobpipe_core::{Feed, Plan, Sink, StageKind, StagePlan, Stages, TaskError};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,16 +14,33 @@ pub struct Layout {
     pub hash: String,
     /// Its ledgers.
     pub ledgers: Vec<Ledger>,
-    sinks: Sinks,
+    sinks: Made<dyn Sink>,
+    chains: Made<[Link]>,
 }
 
-/// Sinks made so far, by export.
-#[derive(Default)]
-struct Sinks(Mutex<BTreeMap<String, Arc<dyn Sink>>>);
+/// What was made of this plan so far, by stage. An error is not kept: a secret that is missing now may be there later.
+struct Made<T: ?Sized>(Mutex<BTreeMap<String, Arc<T>>>);
 
-impl std::fmt::Debug for Sinks {
+impl<T: ?Sized> Made<T> {
+    fn new() -> Self {
+        Self(Mutex::new(BTreeMap::new()))
+    }
+
+    /// Made once.
+    fn get(&self, stage: &str, make: impl FnOnce() -> Result<Arc<T>, TaskError>) -> Result<Arc<T>, TaskError> {
+        let kept = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(made) = kept().get(stage) {
+            return Ok(Arc::clone(made));
+        }
+        let made = make()?;
+        kept().insert(stage.to_owned(), Arc::clone(&made));
+        Ok(made)
+    }
+}
+
+impl<T: ?Sized> std::fmt::Debug for Made<T> {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("sinks")
+        out.write_str("made")
     }
 }
 
@@ -51,18 +69,22 @@ impl Layout {
                 None => ledgers.push(Ledger { id, sources: export.from.clone(), tracked }),
             }
         }
-        Self { plan, hash, ledgers, sinks: Sinks::default() }
+        Self { plan, hash, ledgers, sinks: Made::new(), chains: Made::new() }
     }
 
-    /// The sink of an export, made once. An error is not kept: a secret that is missing now may be there later.
+    /// The sink of an export.
     pub fn sink(&self, stages: &dyn Stages, export: &str) -> Result<Arc<dyn Sink>, TaskError> {
-        let made = || self.sinks.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sink) = made().get(export) {
-            return Ok(Arc::clone(sink));
-        }
-        let sink = stages.sink(&self.plan, export)?;
-        made().insert(export.to_owned(), Arc::clone(&sink));
-        Ok(sink)
+        self.sinks.get(export, || stages.sink(&self.plan, export))
+    }
+
+    /// What a task of `first` computes.
+    pub(crate) fn compiled(&self, stages: &dyn Stages, first: &str) -> Result<Arc<[Link]>, TaskError> {
+        let link = |stage: &StagePlan| -> Result<Link, TaskError> {
+            let code = stages.stage(&self.plan, &stage.name)?;
+            let kept = self.ledgers_fed_by(&stage.name).next().is_some();
+            Ok(Link { name: stage.name.clone(), code, stored: self.is_stored(stage), kept })
+        };
+        self.chains.get(first, || self.chain(first).into_iter().map(link).collect())
     }
 
     /// The ledger that an export is kept in step from.

@@ -29,6 +29,7 @@ mod fleet_limiter;
 mod gate;
 mod gone;
 mod heads;
+mod known;
 mod leases;
 mod named;
 mod patience;

@@ -1,14 +1,15 @@
 //! What a commit still has to do. Every step may be repeated by anyone, with the same result; `open` falls last but one.
 
-use crate::cx::{Admitted, Cx};
-use crate::docs::{self, Read, RunDoc, RunState};
+use crate::batch;
+use crate::cx::Cx;
+use crate::docs::{self, RunState};
 use crate::error::{EngineError, Result};
 use crate::event::Event;
 use crate::failpoint::Point;
 use crate::heads::{self, Writer};
+use crate::known::Admitted;
 use crate::layout::Layout;
 use crate::sabotage::Rule;
-use crate::{batch, docs::ImportDoc};
 use jobpipe_core::{
     DocKind, Follow, Hint, NewTask, Output, Reason, Record, Request, StageKind, StoreError, Task, TaskInput, TaskResult,
 };
@@ -41,27 +42,27 @@ pub(crate) async fn unless_over<T>(cx: &Cx, run: &str, done: Result<T>) -> Resul
 }
 
 async fn relay_open(cx: &Cx, task: &NewTask, result: &TaskResult, stored: &Stored) -> Result<()> {
-    let run = cx.run(&task.run).await?;
     // a run closes when nothing of it is open: another has relayed this one, and what it needs may be cleared
-    if run.doc.state == RunState::Closed {
+    if cx.is_over(&task.run).await? {
         return Ok(());
     }
-    let Admitted { layout, facts } = cx.admitted_by(&run.doc).await?;
+    let admitted = cx.admitted(&task.run).await?;
+    let (layout, facts) = (&admitted.layout, &admitted.facts);
     let mut children = Vec::new();
     for child in &result.children {
         match &child.input {
             TaskInput::Requests(rest) if !cx.keeps(Rule::RestPastSeen) => {
                 let follow = Follow { stage: child.stage.clone(), requests: rest.clone() };
-                children.extend(claim_requests(cx, &layout, task, &follow).await?);
+                children.extend(claim_requests(cx, layout, task, &follow).await?);
             }
             _ => children.push(child.clone()),
         }
     }
     for follow in &result.follow {
-        children.extend(claim_requests(cx, &layout, task, follow).await?);
+        children.extend(claim_requests(cx, layout, task, follow).await?);
     }
     for output in &result.outputs {
-        children.extend(stored_edges(&layout, task, output));
+        children.extend(stored_edges(layout, task, output));
     }
     close_early(cx, task, Rule::OpenAfterChildren).await?;
     if !children.is_empty() {
@@ -69,9 +70,9 @@ async fn relay_open(cx: &Cx, task: &NewTask, result: &TaskResult, stored: &Store
         cx.store.tasks_insert(children.clone()).await?;
     }
     close_early(cx, task, Rule::OpenAfterHeads).await?;
-    write_heads(cx, &layout, facts.seq, result, stored).await?;
-    let mut reasons = reasons(cx, &layout, result);
-    if !hold(cx, &layout, facts.seq, &result.held).await? {
+    write_heads(cx, &admitted, result, stored).await?;
+    let mut reasons = reasons(cx, layout, result);
+    if !hold(cx, layout, facts.seq, &result.held).await? {
         reasons.push(unknown_page(task));
     }
     if !result.dead.is_empty() {
@@ -79,7 +80,7 @@ async fn relay_open(cx: &Cx, task: &NewTask, result: &TaskResult, stored: &Store
         cx.store.dead_put(result.dead.clone()).await?;
     }
     close_early(cx, task, Rule::OpenAfterReasons).await?;
-    write_reasons(cx, &task.run, run, &reasons).await?;
+    write_reasons(cx, &task.run, &reasons).await?;
     cx.at(Point::RelayClose)?;
     cx.store.tasks_close(std::slice::from_ref(&task.id)).await?;
     tell(cx, task, result, children.len());
@@ -155,14 +156,14 @@ fn stored_edges(layout: &Layout, task: &NewTask, output: &Output) -> Vec<NewTask
         .collect()
 }
 
-async fn write_heads(cx: &Cx, layout: &Layout, seq: u64, result: &TaskResult, stored: &Stored) -> Result<()> {
+async fn write_heads(cx: &Cx, admitted: &Admitted, result: &TaskResult, stored: &Stored) -> Result<()> {
+    let layout = &admitted.layout;
     let feeds = |output: &Output| layout.ledgers_fed_by(&output.stage).next().is_some();
     if !result.outputs.iter().any(feeds) {
         return Ok(());
     }
-    let import: Option<Read<ImportDoc>> = docs::read(&*cx.store, DocKind::Import, &layout.plan.name).await?;
-    let cancelled = import.map(|import| import.doc.cancelled).unwrap_or_default();
-    let writer = Writer { seq, cancelled: &cancelled, sabotage: cx.sabotage };
+    let cancelled = admitted.cancelled(cx).await?;
+    let writer = Writer { seq: admitted.facts.seq, cancelled, sabotage: cx.sabotage };
     for output in &result.outputs {
         let ledgers: Vec<_> = layout.ledgers_fed_by(&output.stage).collect();
         if ledgers.is_empty() {
@@ -218,17 +219,21 @@ fn unknown_page(task: &NewTask) -> Reason {
 }
 
 /// Adds reasons to the run; they must be there before `open` falls.
-async fn write_reasons(cx: &Cx, id: &str, mut run: Read<RunDoc>, reasons: &[Reason]) -> Result<()> {
+async fn write_reasons(cx: &Cx, id: &str, reasons: &[Reason]) -> Result<()> {
+    if reasons.is_empty() {
+        return Ok(());
+    }
     loop {
-        if reasons.iter().all(|reason| run.doc.reasons.contains(reason)) {
+        let run = cx.run(id).await?;
+        // closed after the look: who relayed this one has written them
+        if run.doc.state == RunState::Closed || reasons.iter().all(|reason| run.doc.reasons.contains(reason)) {
             return Ok(());
         }
         cx.at(Point::RelayReasons)?;
         let mut new = run.doc.clone();
         new.reasons.extend(reasons.iter().cloned());
-        match docs::replace(&*cx.store, &*cx.ids, DocKind::Run, id, &run, new).await? {
-            Some(_) => return Ok(()),
-            None => run = cx.run(id).await?,
+        if docs::replace(&*cx.store, &*cx.ids, DocKind::Run, id, &run, new).await?.is_some() {
+            return Ok(());
         }
     }
 }
@@ -267,4 +272,4 @@ pub(crate) fn tell(cx: &Cx, task: &NewTask, result: &TaskResult, children: usize
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -5,7 +5,7 @@
 use super::*;
 use crate::admission;
 use crate::compute::Inline;
-use crate::docs::OpenRun;
+use crate::docs::{OpenRun, RunDoc};
 use crate::event::NoEvents;
 use crate::failpoint::NoFailpoints;
 use crate::{EngineSettings, News};
@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 /// A relay compiles nothing.
-struct NoStages;
+pub(crate) struct NoStages;
 
 impl Stages for NoStages {
     fn stage(&self, _: &Plan, name: &str) -> std::result::Result<Arc<dyn Stage>, TaskError> {
@@ -39,7 +39,7 @@ impl Stop for NoStop {
     }
 }
 
-fn cx(store: &Arc<MemoryStore>) -> Cx {
+pub(crate) fn cx(store: &Arc<MemoryStore>) -> Cx {
     Cx {
         store: Arc::clone(store) as _,
         broker: Arc::new(MemoryBroker::new()),
@@ -61,7 +61,7 @@ fn cx(store: &Arc<MemoryStore>) -> Cx {
 }
 
 /// The run `acme@1` of a plan without stages.
-async fn insert_run(cx: &Cx, state: RunState) {
+pub(crate) async fn insert_run(cx: &Cx, state: RunState) {
     let plan = Plan { name: "acme".to_owned(), stages: Vec::new(), schedule: None };
     docs::insert(&*cx.store, &*cx.ids, DocKind::Definition, &plan.hash(), &plan).await.unwrap();
     let facts = RunFacts {
