@@ -1,5 +1,6 @@
 //! The composition root: which adapters stand behind the engine's ports, on one machine or on several.
 
+use crate::ending;
 use crate::exit::{Failure, Outcome};
 use crate::isolate::ChildProcess;
 use crate::place::Place;
@@ -87,15 +88,15 @@ impl Carrier {
 /// The store of `place`.
 async fn store(place: &Place, access: Access) -> Outcome<Arc<dyn StateStore>> {
     Ok(match (&place.servers, access) {
-        (Some(servers), _) => Arc::new(mongo(servers).await?),
+        (Some(servers), _) => mongo(servers).await?,
         (None, Access::Write) => Arc::new(SqliteStore::open(&place.store())?),
         (None, Access::Read) => Arc::new(SqliteStore::open_reader(&place.store())?),
     })
 }
 
 /// The store on a server. It gives up after some seconds; who would rather wait asks again.
-pub(crate) async fn mongo(servers: &Servers) -> Result<MongoStore, StoreError> {
-    jobpipe_mongo::connect(servers.store.expose_secret(), &MongoSettings::default()).await
+pub(crate) async fn mongo(servers: &Servers) -> Result<Arc<MongoStore>, StoreError> {
+    jobpipe_mongo::connect(servers.store.expose_secret(), &MongoSettings::default()).await.map(ending::keep)
 }
 
 /// The broker of `place`, which may connect later and again. `name` is what its operator sees.

@@ -7,6 +7,7 @@ mod beside;
 mod commands;
 mod compose;
 mod dry_run;
+mod ending;
 mod exit;
 mod explain;
 mod fleet;
@@ -56,7 +57,11 @@ fn start(command: Command) -> Outcome {
         Command::Failpoints => commands::failpoints::run(),
         other => {
             let runtime = runtime()?;
-            let end = runtime.block_on(serve(other));
+            let end = runtime.block_on(async {
+                let end = serve(other).await;
+                ending::close().await;
+                end
+            });
             // a computation that does not end is left behind; it goes with the process
             runtime.shutdown_timeout(LAST_WORK);
             end

@@ -119,7 +119,7 @@ async fn connected(
             () = stop.signalled() => return Ok(None),
         };
         let error = match tried {
-            Ok(store) => return Ok(Some(Arc::new(store))),
+            Ok(store) => return Ok(Some(store)),
             Err(error @ StoreError::Unavailable { .. }) => error,
             Err(error) => return Err(error.into()),
         };
