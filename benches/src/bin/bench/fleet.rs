@@ -16,8 +16,8 @@ const TRIPS: u64 = 1_000;
 const BEGIN: &str = "<!-- tasks: scripts/bench tasks --write -->\n";
 const END: &str = "<!-- end of tasks -->\n";
 const HEAD: &str = "\
-| who | state | tasks a second | worker CPU us a task | broker CPU us a task | peak MiB | store requests a task | trip p50 / p99 ms |
-|---|---|---|---|---|---|---|---|
+| who | state | tasks a second | worker CPU us a task | broker CPU us a task | peak MiB | store requests a task | alone | trip p50 / p99 ms |
+|---|---|---|---|---|---|---|---|---|
 ";
 
 /// A RabbitMQ of this program's own, which ends with it.
@@ -67,7 +67,10 @@ struct Row {
     worker_us: f64,
     broker_us: f64,
     peak_kib: u64,
+    /// Requests to the store for a task of a backlog.
     requests: Option<f64>,
+    /// The same of a task alone, from its hint to its commit.
+    alone: Option<f64>,
     trips_ms: Option<(f64, f64)>,
 }
 
@@ -75,7 +78,7 @@ impl Row {
     fn text(&self) -> String {
         let dash = || "-".to_owned();
         format!(
-            "| {} | {} | {:.0} | {:.0} | {:.0} | {} | {} | {} |\n",
+            "| {} | {} | {:.0} | {:.0} | {:.0} | {} | {} | {} | {} |\n",
             self.who,
             self.state,
             self.per_s,
@@ -83,6 +86,7 @@ impl Row {
             self.broker_us,
             if self.peak_kib == 0 { dash() } else { (self.peak_kib >> 10).to_string() },
             self.requests.map_or_else(dash, |requests| format!("{requests:.2}")),
+            self.alone.map_or_else(dash, |requests| format!("{requests:.2}")),
             self.trips_ms.map_or_else(dash, |(p50, p99)| format!("{p50:.1} / {p99:.1}")),
         )
     }
@@ -115,20 +119,26 @@ pub(crate) fn take(tasks: u64, rounds: usize) -> Result<String, Fault> {
     }
     let mut rows: Vec<Row> = rows.into_iter().filter_map(median).collect();
     for (at, state) in [(2, "memory".to_owned()), (3, "embedded".to_owned()), (4, format!("{}/trips", mongo.told))] {
-        let (trips, requests) = jobpipe_trips(&broker, &state)?;
+        let trips = jobpipe_trips(&broker, &state, false)?;
         if let Some(row) = rows.get_mut(at) {
-            row.trips_ms = Some(trips);
+            row.trips_ms = Some(trips.ms);
             row.requests = row.requests.filter(|backlog| *backlog > 0.0);
-            println!("{}: {requests:.2} store requests for one task at a time", row.state);
+            row.alone = row.requests.map(|_| trips.requests);
         }
     }
+    let crawl = jobpipe_trips(&broker, &format!("{}/crawls", mongo.told), true)?;
     let mut text = HEAD.to_owned();
     rows.iter().for_each(|row| text += &row.text());
+    writeln!(
+        text,
+        "\nOn MongoDB's protocol a crawl task with an output and a follow-up, alone, makes {:.2} requests to the store (limit 6; of a task that does nothing: 3; with a backlog: 0.5).",
+        crawl.requests
+    )?;
     if let [plain, events, ours, ..] = rows.as_slice() {
         let (of_plain, of_events) = (ours.per_s / plain.per_s, ours.per_s / events.per_s);
         writeln!(
             text,
-            "\nWith its state in memory jobpipe drains {of_plain:.1} times as fast as Celery {CELERY} without events (limit 7), {of_events:.1} times with (limit 10)."
+            "With its state in memory jobpipe drains {of_plain:.1} times as fast as Celery {CELERY} without events (limit 7), {of_events:.1} times with (limit 10)."
         )?;
     }
     let (started_ms, resident_kib) = worker(&broker, &format!("{}/idle", mongo.told))?;
@@ -185,6 +195,7 @@ fn celery_drains(python: &Path, broker: &Broker, tasks: u64, events: bool) -> Re
         broker_us: part(broker.cpu_us()? - before, tasks),
         peak_kib: 0,
         requests: None,
+        alone: None,
         trips_ms: None,
     })
 }
@@ -215,6 +226,7 @@ fn jobpipe_drains(broker: &Broker, name: &'static str, state: &str, tasks: u64) 
         broker_us: part(broker.cpu_us()? - before, tasks),
         peak_kib: used.peak_kib,
         requests: Some(requests(&told) / count),
+        alone: None,
         trips_ms: None,
     })
 }
@@ -227,13 +239,24 @@ fn requests(told: &str) -> f64 {
     all(after) - all(&before)
 }
 
-/// Milliseconds of the median and of 99 in 100, and requests to the store for each.
+/// Tasks one after the other.
+struct Trips {
+    /// Milliseconds of the median and of 99 in 100.
+    ms: (f64, f64),
+    /// Requests to the store from the hint of a task to its commit.
+    requests: f64,
+}
+
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-fn jobpipe_trips(broker: &Broker, state: &str) -> Result<((f64, f64), f64), Fault> {
+fn jobpipe_trips(broker: &Broker, state: &str, fruit: bool) -> Result<Trips, Fault> {
     let folder = tempfile::tempdir()?;
-    let (told, _) = ran(&tasks_command(broker, state, TRIPS, "--trips", folder.path())?, folder.path())?;
+    let mut command = tasks_command(broker, state, TRIPS, "--trips", folder.path())?;
+    if fruit {
+        command.arg("--fruit");
+    }
+    let (told, _) = ran(&command, folder.path())?;
     let ms = |name| number(&told, name) / 1_000.0;
-    Ok(((ms("trip_p50_us"), ms("trip_p99_us")), requests(&told) / (TRIPS + TRIPS / 10) as f64))
+    Ok(Trips { ms: (ms("trip_p50_us"), ms("trip_p99_us")), requests: number(&told, "trip_requests") / TRIPS as f64 })
 }
 
 /// A worker ended with this value.

@@ -2,8 +2,8 @@
 //!
 //! Without more, a hundred listings lead to COUNT requests in the embedded store in FOLDER, each a task of its own:
 //! claimed, computed, committed, relayed, closed. With `--waiting` all tasks are there before the first is worked on; with
-//! `--trips` they come one after the other, each timed from its hint to its commit. What was measured is in
-//! `FOLDER/told.txt`.
+//! `--trips` they come one after the other, each timed from its hint to its commit. With `--fruit` each of those gives a
+//! record that is stored for another stage, and leads to one more request. What was measured is in `FOLDER/told.txt`.
 
 mod nothings;
 
@@ -51,6 +51,9 @@ struct Arguments {
     /// One after the other.
     #[arg(long)]
     trips: bool,
+    /// Tasks have an output and follow-ups.
+    #[arg(long)]
+    fruit: bool,
 }
 
 /// A store that tells what was asked of it.
@@ -77,22 +80,22 @@ async fn main() -> Result<(), Fault> {
         ..EngineSettings::default()
     };
     let cx = engine(store, broker, stages, Arc::clone(&stop), Arc::new(Sender(events)), settings);
-    let run = match admission::admit(&cx, &nothings::plan(), &Wish::default()).await? {
+    let run = match admission::admit(&cx, &nothings::plan(arguments.fruit), &Wish::default()).await? {
         Admitted::Started(run) => run,
         Admitted::Resumed { .. } | Admitted::Superseding(_) => return Err("the folder holds a run".into()),
     };
     if arguments.waiting {
         for first in (0..arguments.count).step_by(BULK) {
             let count = BULK.min(arguments.count - first);
-            cx.store.tasks_insert(nothings::tasks(&run, first, count)).await?;
+            cx.store.tasks_insert(nothings::tasks(&run, first, count, arguments.fruit)).await?;
         }
     }
     let before = (told(), cpu_us()?, cx.clock.monotonic());
     let engine = tokio::spawn(serve(Arc::clone(&cx)));
     let mut more = String::new();
     if let Some(hold) = hold {
-        let trips = trips(&cx, &run, arguments.count, &mut heard).await?;
-        more = format!("trip_p50_us={} trip_p99_us={}", part(&trips, 50), part(&trips, 99));
+        let Trips { times, requests } = trips(&cx, &run, &arguments, &mut heard, &told).await?;
+        more = format!("trip_p50_us={} trip_p99_us={} trip_requests={requests}", part(&times, 50), part(&times, 99));
         hold.cancel();
     }
     while !engine.is_finished() {
@@ -147,24 +150,58 @@ fn cpu_us() -> Result<i64, Fault> {
     Ok(used.user_time().num_microseconds() + used.system_time().num_microseconds())
 }
 
-/// Tasks one after the other: how long each took from its hint to its commit, in order of length.
-async fn trips(cx: &Cx, run: &str, count: usize, heard: &mut UnboundedReceiver<Event>) -> Result<Vec<Duration>, Fault> {
-    let mut all = Vec::with_capacity(count);
+/// Tasks one after the other.
+struct Trips {
+    /// How long each took from its hint to its commit, in order of length.
+    times: Vec<Duration>,
+    /// Requests to the store meanwhile, whoever made them.
+    requests: u64,
+}
+
+async fn trips(
+    cx: &Cx,
+    run: &str,
+    arguments: &Arguments,
+    heard: &mut UnboundedReceiver<Event>,
+    told: &Told,
+) -> Result<Trips, Fault> {
+    let mut trips = Trips { times: Vec::with_capacity(arguments.count), requests: 0 };
     // the first ones find connections, queues and statements cold
-    let cold = count / 10;
-    for n in 0..count + cold {
-        let tasks = nothings::tasks(run, n, 1);
+    let cold = arguments.count / 10;
+    for n in 0..arguments.count + cold {
+        let tasks = nothings::tasks(run, n, 1, arguments.fruit);
         let hints = tasks.iter().map(hint).collect();
         cx.store.tasks_insert(tasks).await?;
-        let began = cx.clock.monotonic();
+        let (began, before) = (cx.clock.monotonic(), requests(&told()));
         cx.broker.publish(hints).await?;
-        while !matches!(heard.recv().await.ok_or("the engine ended")?, Event::TaskDone { .. }) {}
+        done(heard).await?;
         if n >= cold {
-            all.push(cx.clock.monotonic() - began);
+            trips.times.push(cx.clock.monotonic() - began);
+            trips.requests += requests(&told()) - before;
+        }
+        if arguments.fruit {
+            // the record's task and the request's
+            done(heard).await?;
+            done(heard).await?;
         }
     }
-    all.sort_unstable();
-    Ok(all)
+    trips.times.sort_unstable();
+    Ok(trips)
+}
+
+/// The end of one task.
+async fn done(heard: &mut UnboundedReceiver<Event>) -> Result<(), Fault> {
+    while !matches!(heard.recv().await.ok_or("the engine ended")?, Event::TaskDone { .. }) {}
+    Ok(())
+}
+
+/// Reads and writes, out of what a store tells.
+fn requests(told: &str) -> u64 {
+    let number = |name| {
+        let word = told.split_whitespace().find_map(|word| word.strip_prefix(name));
+        word.and_then(|number| number.parse::<u64>().ok()).unwrap_or(0)
+    };
+    number("writes=") + number("reads=")
 }
 
 fn hint(task: &NewTask) -> Hint {

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use jobpipe_core::{
-    Budget, ErrorClass, Feed, FileExport, Gathered, NewTask, Outcome, Plan, Request, RetryPolicy, RunFacts, Sink,
-    Stage, StageCx, StageInput, StageKind, StagePlan, Stages, Stop, TaskError, TaskInput,
+    Budget, ErrorClass, Feed, FileExport, Gathered, NewTask, Origin, Outcome, Plan, Record, Request, RetryPolicy,
+    RunFacts, Sink, Stage, StageCx, StageInput, StageKind, StagePlan, Stages, Stop, TaskError, TaskInput,
 };
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
@@ -12,18 +12,28 @@ use tokio_util::sync::CancellationToken;
 
 /// The stage, and the queue of its tasks.
 const STAGE: (&str, &str) = ("nothing", "crawl");
+/// The stage that takes the records of fruitful tasks.
+const NEXT: (&str, &str) = ("next", "transform");
+/// What the requests of fruitful tasks begin with.
+const FRUITFUL: &str = "page/";
 /// A request that ends only when it is told to.
 const HOLD: &str = "hold";
 
-/// An import of one stage.
-pub(crate) fn plan() -> Plan {
-    let stage = StagePlan {
-        name: STAGE.0.to_owned(),
-        from: Vec::new(),
-        kind: StageKind::Crawl,
+/// An import of one stage, and one more where its tasks bear `fruit`.
+pub(crate) fn plan(fruit: bool) -> Plan {
+    let next = fruit.then(|| stage(NEXT, &[STAGE.0], StageKind::Transform));
+    let stages = std::iter::once(stage(STAGE, &[], StageKind::Crawl)).chain(next).collect();
+    Plan { name: "nothings".to_owned(), stages, schedule: None }
+}
+
+fn stage((name, queue): (&str, &str), from: &[&str], kind: StageKind) -> StagePlan {
+    StagePlan {
+        name: name.to_owned(),
+        from: from.iter().map(|from| (*from).to_owned()).collect(),
+        kind,
         connector: "nothing".to_owned(),
         feed: Feed::Batches,
-        queue: STAGE.1.to_owned(),
+        queue: queue.to_owned(),
         retry: RetryPolicy::default(),
         concurrency: None,
         bundle: 1,
@@ -31,8 +41,7 @@ pub(crate) fn plan() -> Plan {
         pace: None,
         max: Budget::default(),
         body: json!({}),
-    };
-    Plan { name: "nothings".to_owned(), stages: vec![stage], schedule: None }
+    }
 }
 
 #[derive(Default)]
@@ -77,10 +86,11 @@ fn no(name: &str) -> TaskError {
 /// Listings lead to requests; those lead to nothing.
 struct Nothing(Nothings);
 
-/// So many tasks of a run, numbered from `first`.
-pub(crate) fn tasks(run: &str, first: usize, count: usize) -> Vec<NewTask> {
+/// So many tasks of a run, numbered from `first`. Those that bear `fruit` give a record, and lead to one more request.
+pub(crate) fn tasks(run: &str, first: usize, count: usize, fruit: bool) -> Vec<NewTask> {
+    let kind = if fruit { FRUITFUL } else { "item/" };
     let task = |n| {
-        let input = TaskInput::Requests(vec![request(format!("item/{n}"), false)]);
+        let input = TaskInput::Requests(vec![request(format!("{kind}{n}"), false)]);
         NewTask::new(run, STAGE.0, STAGE.1, "bench", input)
     };
     (first..first + count).map(task).collect()
@@ -98,7 +108,10 @@ impl Stage for Nothing {
     }
 
     async fn gather(&self, input: StageInput, cx: &StageCx) -> Result<Gathered, TaskError> {
-        let StageInput::Requests(requests) = input else { return Ok(Gathered::Records(Vec::new())) };
+        let requests = match input {
+            StageInput::Requests(requests) => requests,
+            StageInput::Records(records) => return Ok(Gathered::Records(records)),
+        };
         if let Some(hold) = self.0.hold.as_ref().filter(|_| requests.iter().any(|request| request.id == HOLD)) {
             hold.cancelled().await;
         }
@@ -112,6 +125,11 @@ impl Stage for Nothing {
         let Gathered::Answers(answers) = gathered else { return Ok(outcome) };
         for answer in answers {
             outcome.taken += 1;
+            if let Some(n) = answer.request.id.strip_prefix(FRUITFUL) {
+                let origin = Origin { url: answer.request.url.clone(), ..Origin::default() };
+                outcome.records.push(Record::new(json!({ "page": n }), origin));
+                outcome.follow.push(request(format!("leaf/{n}"), false));
+            }
             if answer.request.listing {
                 let found = (0..self.0.each).map(|n| request(format!("{}/{n}", answer.request.url), false));
                 outcome.follow.extend(found);
