@@ -182,23 +182,37 @@ fn stage(crawl: &Json, transform: &Json) -> Json {
 }
 
 fn schedule() -> Json {
-    let line = json!({ "type": "string", "description": "`every 15m`, `hourly`, `daily 06:00 Europe/Paris`, `weekdays 9:00-18:00 every 30m`, or a cron line of five fields." });
+    let line = json!({ "type": "string", "description": "`every 15m`, `hourly`, `daily 06:00 Europe/Paris`, `weekdays 9:00-18:00 every 30m`, a cron line of five fields, or `after other-import`." });
+    let texts = |description: &str| {
+        let one = json!({ "type": "string" });
+        json!({ "description": description, "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] })
+    };
+    let length = |description: &str| json!({ "$ref": "#/$defs/Duration", "description": description });
+    let number = |least: u32, description: &str| json!({ "type": ["integer", "string"], "minimum": least, "pattern": "^[0-9][0-9_]*$", "description": description });
     let long = json!({
         "type": "object",
         "description": "A schedule with its policies.",
+        "additionalProperties": false,
         "properties": {
-            "every": { "$ref": "#/$defs/Duration", "description": "So often." },
-            "daily": { "type": "string", "description": "A time, and a time zone." },
-            "weekly": { "type": "string", "description": "A day, a time, and a time zone: `mon 06:00 Europe/Paris`." },
-            "monthly": { "type": "string", "description": "A day of the month, a time, and a time zone." },
-            "weekdays": { "type": "string", "description": "A time, or a window: `9:00-18:00 every 30m`." },
-            "weekends": { "type": "string", "description": "The same on Saturdays and Sundays." },
-            "cron": { "type": "string", "description": "Five fields." },
-            "zone": { "type": "string", "description": "A time zone; UTC by default." },
-            "overlap": { "enum": ["skip", "queue_one", "cancel_other"], "description": "What happens when the last run is still going." },
-            "catch_up": { "enum": ["none", "last", "all"], "description": "Which missed runs are made up for." },
-            "jitter": { "$ref": "#/$defs/Duration", "description": "Spread over so long." },
-            "pause_on_failure": { "type": ["integer", "string"], "pattern": "^[0-9][0-9_]*$", "description": "Failed runs in a row after which it pauses." }
+            "every": texts("So often: `15m`, `6h`, `2d`; counted from 1970-01-01T00:00Z, so that `6h` is 00:00, 06:00, 12:00 and 18:00 UTC."),
+            "daily": texts("A time (`06:00`), or a window (`9:00-18:00 every 30m`)."),
+            "weekly": texts("Days and a time: `mon 06:00`, `mon,thu 06:00`."),
+            "monthly": texts("A day of the month, or `last`, and a time: `1 06:00`. A month without that day has no run."),
+            "weekdays": texts("A time, or a window, from Monday to Friday: `9:00-18:00 every 30m`, the last one at 18:00."),
+            "weekends": texts("The same on Saturdays and Sundays."),
+            "cron": texts("Five fields: minute, hour, day of the month, month, day of the week (0 and 7 are Sunday), with names, `L`, `W` and `#`."),
+            "zone": { "type": "string", "description": "The time zone of the rules that name none; UTC by default." },
+            "except": texts("Dates without a run, in the rule's zone: `2026-12-25`."),
+            "start": { "type": "string", "description": "No run before it: a date, or a time such as `2026-12-01T06:00` in the rule's zone." },
+            "end": { "type": "string", "description": "No run after it; a date is all of its day." },
+            "after": texts("Imports whose runs it follows: it begins when one of theirs has ended."),
+            "overlap": { "enum": ["skip", "queue_one", "cancel_other"], "default": "skip", "description": "What happens when the last run is still open. `skip`: nothing, and that is told. `queue_one`: one run waits for its end. `cancel_other`: it is cancelled." },
+            "catch_up": { "enum": ["none", "last", "all"], "default": "last", "description": "Which of the runs that were missed are made up for; `all` of them one after the other, whatever `overlap` says." },
+            "window": length("How far back missed runs are looked for."),
+            "deadline": length("A run that could not begin so long after its time is skipped, and that is told."),
+            "jitter": length("Each run begins up to so much later, always the same for one import and one time."),
+            "pause_on_failure": number(1, "Failed runs in a row after which the schedule pauses."),
+            "retry": number(0, "How often a failed run is begun again as a whole.")
         }
     });
     json!({ "description": "When the import runs by itself.", "anyOf": [line, long, { "type": "array", "items": { "$ref": "#/$defs/Schedule" } }] })

@@ -16,7 +16,7 @@ pub(super) fn read(cx: &mut Cx<'_>, root: &At<'_>) -> Option<Plan> {
     let mut keys = Fields::open(cx, root.clone(), "the keys of an import: name, crawl, transform, export")?;
     let name = keys.need(cx, "name", "give the import a name: it is its identity, whatever the file is called");
     let name = name.and_then(|at| read_name(cx, &at));
-    let schedule = keys.take("schedule").and_then(|at| schedule::read(cx, &at));
+    let schedule = keys.take("schedule").and_then(|at| schedule::read(cx, &at, name.as_deref()));
     if let Some(tests) = keys.take("tests") {
         let problem = Problem::new(
             codes::LATER,

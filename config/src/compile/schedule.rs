@@ -1,70 +1,69 @@
-//! The schedule: checked, and kept as written for the scheduler.
+//! The schedule: read by its own crate, and kept as written for the scheduler.
 
 use crate::diagnostic::{Problem, codes};
-use crate::grammar::{GrammarError, Period, parse_schedule, parse_zone};
 use crate::reader::{At, Cx, Fields};
 use crate::tree::Kind;
+use jobpipe_schedule::{KEYS, Schedule, ScheduleError};
 use serde_json::{Map, Value as Json};
 
-/// Reads `every 1h`, a list of such, or the long form.
-pub(super) fn read(cx: &mut Cx<'_>, at: &At<'_>) -> Option<Json> {
+/// Reads `every 1h`, a list of such, or the long form. `import` is the name of the import that it is in.
+pub(super) fn read(cx: &mut Cx<'_>, at: &At<'_>, import: Option<&str>) -> Option<Json> {
+    let mut places = Vec::new();
+    spread(at, &mut places);
+    for map in places.iter().filter(|at| matches!(at.node.kind, Kind::Map(_))) {
+        let mut keys = Fields::open(cx, map.clone(), "a schedule")?;
+        keys.know(KEYS);
+        keys.finish(cx);
+    }
+    let json = as_written(at);
+    match Schedule::read(&json) {
+        Ok(schedule) => follows_others(cx, &places, &schedule, import)?,
+        Err(errors) => {
+            for error in errors.iter().filter(|error| !error.unknown_key) {
+                tell(cx, at, &places, error);
+            }
+            return None;
+        }
+    }
+    Some(json)
+}
+
+/// A place and everything inside it.
+fn spread<'t>(at: &At<'t>, places: &mut Vec<At<'t>>) {
+    places.push(at.clone());
     match &at.node.kind {
-        Kind::Broken => None,
-        Kind::Scalar(scalar) => {
-            if let Err(GrammarError { expected }) = parse_schedule(&scalar.text) {
-                return wrong(cx, at, &scalar.text, &expected);
-            }
-            Some(Json::String(scalar.text.clone()))
-        }
-        Kind::List(_) => {
-            let items = at.items().unwrap_or_default();
-            let read: Vec<_> = items.iter().map(|item| read(cx, item)).collect();
-            read.into_iter().collect::<Option<Vec<_>>>().map(Json::Array)
-        }
-        Kind::Map(_) => long(cx, at),
+        Kind::Map(entries) => entries.iter().for_each(|entry| spread(&at.entry(entry), places)),
+        Kind::List(_) => at.items().unwrap_or_default().iter().for_each(|item| spread(item, places)),
+        Kind::Scalar(_) | Kind::Broken => {}
     }
 }
 
-fn long(cx: &mut Cx<'_>, at: &At<'_>) -> Option<Json> {
-    let mut keys = Fields::open(cx, at.clone(), "a schedule")?;
-    for word in ["every", "daily", "weekly", "monthly", "weekdays", "weekends", "cron"] {
-        if let Some(at) = keys.take(word)
-            && let Some(text) = cx.text(&at, "a schedule")
-        {
-            let line = if word == "cron" { text.to_owned() } else { format!("{word} {text}") };
-            if let Err(GrammarError { expected }) = parse_schedule(&line) {
-                wrong::<()>(cx, &at, text, &expected);
-            }
-        }
+/// Tells an error where the file has what it is about.
+fn tell(cx: &mut Cx<'_>, whole: &At<'_>, places: &[At<'_>], error: &ScheduleError) {
+    let path = format!("{}{}", whole.path, error.path);
+    let at = places.iter().find(|at| at.path == path).unwrap_or(whole);
+    if at.is_broken() {
+        return;
     }
-    if let Some(at) = keys.take("zone")
-        && let Some(text) = cx.text(&at, "a time zone")
-        && let Err(GrammarError { expected }) = parse_zone(text)
-    {
-        wrong::<()>(cx, &at, text, &expected);
-    }
-    for period in ["jitter", "window", "deadline"] {
-        if let Some(at) = keys.take(period) {
-            cx.parsed::<Period>(&at, "a duration");
-        }
-    }
-    if let Some(at) = keys.take("overlap") {
-        cx.word(&at, &[("skip", ()), ("queue_one", ()), ("cancel_other", ())]);
-    }
-    if let Some(at) = keys.take("catch_up") {
-        cx.word(&at, &[("none", ()), ("last", ()), ("all", ())]);
-    }
-    if let Some(at) = keys.take("pause_on_failure") {
-        cx.count(&at, 1);
-    }
-    keys.know(&["after", "except", "start", "end", "retry"]);
-    keys.finish(cx);
-    Some(as_written(at))
+    // a map as a whole is shown by its key
+    let span = if matches!(at.node.kind, Kind::Map(_)) { &at.key_span } else { &at.node.span };
+    let problem = Problem::new(codes::SCHEDULE, span.clone(), &at.path, error.problem.as_str());
+    cx.add(if error.expected.is_empty() { problem } else { problem.expected(error.expected.as_str()) });
 }
 
-fn wrong<T>(cx: &mut Cx<'_>, at: &At<'_>, text: &str, expected: &str) -> Option<T> {
-    let problem = Problem::new(codes::SCHEDULE, at.node.span.clone(), &at.path, format!("`{text}` is not a schedule"));
-    cx.add(problem.expected(expected));
+/// An import that waited for its own runs would never begin one.
+fn follows_others(cx: &mut Cx<'_>, places: &[At<'_>], schedule: &Schedule, import: Option<&str>) -> Option<()> {
+    let Some(own) = import.filter(|own| schedule.after.iter().any(|name| name == own)) else {
+        return Some(());
+    };
+    let names = |at: &&At<'_>| match &at.node.kind {
+        Kind::Scalar(scalar) => scalar.text.split_whitespace().last() == Some(own),
+        Kind::Map(_) | Kind::List(_) | Kind::Broken => false,
+    };
+    if let Some(at) = places.iter().find(names) {
+        let problem = Problem::new(codes::SCHEDULE, at.node.span.clone(), &at.path, "an import cannot follow itself");
+        cx.add(problem.expected("the name of another import"));
+    }
     None
 }
 

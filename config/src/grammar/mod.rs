@@ -1,16 +1,14 @@
-//! The small grammars of the language: durations, rates, shares, sizes, counts, dates and schedules.
+//! The small grammars of the language: durations, rates, shares, sizes, counts and dates.
 
 mod amount;
 mod period;
 mod rate;
-mod schedule;
 #[cfg(test)]
 mod tests;
 
 pub use amount::{Share, Size, parse_count};
 pub use period::Period;
 pub use rate::Speed;
-pub use schedule::{parse_schedule, parse_zone};
 
 /// Why a text is not of a grammar: what was expected, for people (`a duration such as 90s, 15m, 6h or 2d`).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -58,26 +58,3 @@ fn amounts() {
         assert!(wrong.parse::<Size>().is_err(), "{wrong}");
     }
 }
-
-#[test]
-fn schedules() {
-    for good in [
-        "every 1h",
-        "hourly",
-        "daily 06:00 Europe/Paris",
-        "daily 6:00",
-        "weekdays 9:00-18:00 every 30m",
-        "weekly mon 06:00",
-        "monthly 1 06:00 UTC",
-        "0 6 * * 1-5",
-        "*/15 * * * * Europe/Paris",
-        "@daily",
-    ] {
-        assert_eq!(parse_schedule(good), Ok(()), "{good}");
-    }
-    for wrong in
-        ["", "sometimes", "every", "every 0s", "daily 25:00", "daily 06:00 Europe/Pariss", "61 * * * *", "daily 6"]
-    {
-        assert!(parse_schedule(wrong).is_err(), "{wrong}");
-    }
-}

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jobpipe_config::diagnostic::{Diagnostic, Style, has_errors, render_all};
-use jobpipe_config::grammar::{Period, Share, Size, Speed, parse_schedule, parse_zone};
+use jobpipe_config::grammar::{Period, Share, Size, Speed};
 use jobpipe_config::settings::{Lookup, load_project};
 use jobpipe_connectors::formats::html::{Page, compile_selector};
 use jobpipe_connectors::http::{Guard, shown_url, shown_url_text};
 use jobpipe_expr::{Expr, Place, Subject, Value, Vars};
+use jobpipe_schedule::{Schedule, Zone};
 use serde_json::{Value as Json, json};
 use url::Url;
 
@@ -346,8 +347,8 @@ fn time(input: &[u8]) -> Ended {
         Expr::compile(&source).unwrap().eval(&Subject::new(&format), &Vars::new()).is_ok()
     });
     let read = [
-        parse_schedule(&text).is_ok(),
-        parse_zone(&text).is_ok(),
+        Schedule::parse(&json!(text)).is_ok_and(|schedule| schedule.slots(0, i64::MAX).take(3).count() > 0),
+        Zone::find(&text).is_some(),
         text.parse::<Period>().is_ok(),
         text.parse::<Speed>().is_ok(),
         text.parse::<Size>().is_ok(),
