@@ -84,11 +84,15 @@ pub enum DocKind {
     Worker,
     /// Permits that a fleet has given out, by limit key.
     Limit,
+    /// One a deployed import, by its name: what is launched, and when it is next.
+    Schedule,
+    /// The versions of deployed imports, by `name@version`; immutable.
+    Version,
 }
 
 impl DocKind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Import,
         Self::Definition,
         Self::Run,
@@ -97,6 +101,8 @@ impl DocKind {
         Self::Command,
         Self::Worker,
         Self::Limit,
+        Self::Schedule,
+        Self::Version,
     ];
 
     /// The name a store files it under.
@@ -111,6 +117,8 @@ impl DocKind {
             Self::Command => "command",
             Self::Worker => "worker",
             Self::Limit => "limit",
+            Self::Schedule => "schedule",
+            Self::Version => "version",
         }
     }
 }
@@ -120,17 +128,19 @@ impl DocKind {
 pub struct Doc {
     /// Random, chosen by the writer.
     pub version: u64,
+    /// From when on it wants to be looked at; `None`: never. What is due is found without reading the rest.
+    pub due: Option<Millis>,
     /// The document, as JSON. Stores need not read it.
     pub body: String,
 }
 
 impl Doc {
-    /// `document` under `version`.
+    /// `document` under `version`, never due.
     ///
     /// # Errors
     /// What the encoder says of a document that is not JSON (a map without text keys).
     pub fn of<T: Serialize + ?Sized>(version: u64, document: &T) -> serde_json::Result<Self> {
-        Ok(Self { version, body: serde_json::to_string(document)? })
+        Ok(Self { version, due: None, body: serde_json::to_string(document)? })
     }
 
     /// The document.
@@ -155,6 +165,16 @@ pub trait DocStore: Send + Sync {
     async fn doc_delete(&self, kind: DocKind, id: &str) -> StoreResult<()>;
     /// Up to `limit` documents whose id starts with `prefix` and is greater than `after`, by id (bytewise).
     async fn docs(&self, kind: DocKind, prefix: &str, after: &str, limit: usize) -> StoreResult<Vec<(String, Doc)>>;
+    /// Up to `limit` documents that are due at `until`, by ([`Doc::due`], id), greater than `after`.
+    async fn docs_due(
+        &self,
+        kind: DocKind,
+        until: Millis,
+        after: (Millis, &str),
+        limit: usize,
+    ) -> StoreResult<Vec<(String, Doc)>>;
+    /// The store's own wall clock: by it all who share the store agree on what is due.
+    async fn time(&self) -> StoreResult<Millis>;
 }
 
 /// The tasks of a run that wait in one queue for permits of one limit key.

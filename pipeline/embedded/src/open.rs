@@ -22,7 +22,11 @@ const STATEMENTS: usize = 96;
 pub const LOST: &str = "lost";
 
 /// One file a version, applied in order; never changed once released.
-pub(crate) const MIGRATIONS: [&str; 2] = [include_str!("../migrations/001.sql"), include_str!("../migrations/002.sql")];
+pub(crate) const MIGRATIONS: [&str; 3] = [
+    include_str!("../migrations/001.sql"),
+    include_str!("../migrations/002.sql"),
+    include_str!("../migrations/003.sql"),
+];
 
 /// The settings of every connection. `fullfsync` is what makes an fsync reach the disk on macOS; elsewhere it is nothing.
 const SETTINGS: &str = "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON; \
@@ -52,7 +56,7 @@ pub(crate) fn writer(path: &Path) -> StoreResult<(Connection, u64)> {
         }
         if log.lost {
             tracing::warn!(path = %path.display(), "the end of the store's log is gone, and commits with it");
-            docs::insert(&conn, DocKind::Store, LOST, 0, b"{}")?;
+            docs::insert(&conn, DocKind::Store, LOST, 0, None, b"{}")?;
         }
         Ok(())
     };

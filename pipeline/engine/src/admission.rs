@@ -1,7 +1,7 @@
 //! Starting a run: one compare-and-set on the import decides, then anyone may insert what it decided.
 
 use crate::cx::Cx;
-use crate::docs::{self, ImportDoc, OpenRun, Read, RunDoc};
+use crate::docs::{self, ImportDoc, OpenRun, Read, RunDoc, Waiting};
 use crate::error::{EngineError, Result};
 use crate::event::Event;
 use crate::failpoint::Point;
@@ -91,17 +91,39 @@ pub async fn admit(cx: &Cx, plan: &Plan, wish: &Wish) -> Result<Admitted> {
             Decision::Refuse => return Err(refuse(&import.doc, &plan.name)),
             Decision::Start => {
                 let open = open_run(cx, plan, &definition, &targets, &import.doc, wish);
-                let new = ImportDoc { seq: open.facts.seq, open: Some(open.clone()), ..import.doc.clone() };
-                cx.at(Point::AdmitImport)?;
-                if docs::replace(&*cx.store, &*cx.ids, DocKind::Import, &plan.name, &import, new).await?.is_none() {
-                    continue;
+                if let Some(run) = start(cx, &plan.name, &import, import.doc.clone(), open).await? {
+                    return Ok(Admitted::Started(run));
                 }
-                ensure(cx, &open).await?;
-                cx.emit(Event::RunStarted { run: open.facts.run.clone(), resumed: false });
-                return Ok(Admitted::Started(open.facts.run));
             }
         }
     }
+}
+
+/// Starts the run of a launch: `new` is what the import becomes beside it. `None` when another was faster.
+pub(crate) async fn launch(
+    cx: &Cx,
+    plan: &Plan,
+    definition: &str,
+    read: &Read<ImportDoc>,
+    new: ImportDoc,
+    launch: Waiting,
+) -> Result<Option<String>> {
+    let targets = resolve(cx, plan)?;
+    let wish = Wish { slot: Some(launch.slot.clone()), ..Wish::default() };
+    let open = OpenRun { launch: Some(launch), ..open_run(cx, plan, definition, &targets, &new, &wish) };
+    start(cx, &plan.name, read, new, open).await
+}
+
+/// One compare-and-set takes the import for the run; then the run is inserted.
+async fn start(cx: &Cx, name: &str, read: &Read<ImportDoc>, new: ImportDoc, open: OpenRun) -> Result<Option<String>> {
+    let new = ImportDoc { seq: open.facts.seq, open: Some(open.clone()), ..new };
+    cx.at(Point::AdmitImport)?;
+    if docs::replace(&*cx.store, &*cx.ids, DocKind::Import, name, read, new).await?.is_none() {
+        return Ok(None);
+    }
+    ensure(cx, &open).await?;
+    cx.emit(Event::RunStarted { run: open.facts.run.clone(), resumed: false });
+    Ok(Some(open.facts.run))
 }
 
 /// The run that this wish has started already, if it has a slot and is not open any more: whoever asks a second time (two
@@ -158,6 +180,7 @@ fn open_run(
         },
         targets: targets.clone(),
         approved: wish.approved,
+        launch: None,
     }
 }
 
@@ -229,7 +252,8 @@ mod tests {
             since: BTreeMap::new(),
             limit: None,
         };
-        let open = OpenRun { definition: definition.into(), facts, targets: BTreeMap::new(), approved: false };
+        let open =
+            OpenRun { definition: definition.into(), facts, targets: BTreeMap::new(), approved: false, launch: None };
         ImportDoc { open: Some(open), ..ImportDoc::default() }
     }
 

@@ -9,7 +9,7 @@ use crate::failpoint::Point;
 use crate::gone;
 use crate::layout::Layout;
 use crate::sabotage::Rule;
-use crate::{admission, cursor};
+use crate::{admission, cursor, scheduler};
 use jobpipe_core::{DocKind, Feed, NewTask, StagePlan, TaskInput};
 use std::collections::BTreeSet;
 
@@ -230,7 +230,8 @@ async fn free(cx: &Cx, layout: &Layout, run: &RunDoc) -> Result<()> {
 
 async fn freed(cx: &Cx, layout: &Layout, run: &RunDoc, import: &ImportDoc) -> Result<ImportDoc> {
     let facts = &run.open.facts;
-    let mut new = ImportDoc { open: None, ..import.clone() };
+    let mut new = ImportDoc { open: None, untidy: true, ..import.clone() };
+    scheduler::note_end(&mut new, &layout.plan, run, cx.now());
     if run.cancel {
         new.cancelled.insert(facts.seq);
         return Ok(new);

@@ -39,6 +39,8 @@ pub struct EngineSettings {
     /// Crashes after which one input alone is dead: deaths of the whole process while it was in flight count one each,
     /// deaths of a child process that had nothing else count four.
     pub crash_limit: u32,
+    /// This process launches deployed imports when they are due.
+    pub launches: bool,
     /// How long a loop waits at most before it looks again, and whether to stop.
     pub tick: std::time::Duration,
     /// How long a lease that stands still is left to its owner, where several engines share the store. `None`: this
@@ -70,6 +72,7 @@ impl Default for EngineSettings {
             page: 500,
             round: 64,
             crash_limit: 12,
+            launches: false,
             lease_ttl: None,
             tick: std::time::Duration::from_millis(100),
             sweep_every: std::time::Duration::from_secs(5),

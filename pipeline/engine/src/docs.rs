@@ -2,15 +2,38 @@
 
 mod imports;
 mod runs;
+mod schedules;
 mod targets;
 
 pub use imports::{ClosedRun, ImportDoc, OpenRun};
 pub use runs::{RunDoc, RunState, Verdict};
+pub use schedules::{Backfill, Deployed, Ended, Paused, ScheduleDoc, Skipped, Waiting};
 pub use targets::{Mark, Pause, TargetDoc, Told};
 
 use crate::error::Result;
-use jobpipe_core::{Doc, DocKind, DocStore, Ids, Plan, StoreError};
+use jobpipe_core::{Doc, DocKind, DocStore, Ids, Millis, Plan, StoreError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// A document of the store.
+pub trait Kept: Serialize + Sync {
+    /// From when on it wants to be looked at ([`Doc::due`]).
+    fn due(&self) -> Option<Millis> {
+        None
+    }
+}
+
+impl Kept for Plan {}
+impl Kept for RunDoc {}
+impl Kept for TargetDoc {}
+impl Kept for EpochDoc {}
+impl Kept for Command {}
+impl Kept for Deployed {}
+
+impl Kept for ScheduleDoc {
+    fn due(&self) -> Option<Millis> {
+        self.next
+    }
+}
 
 /// The store's own document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,12 +84,12 @@ pub(crate) fn decode<T: DeserializeOwned>(kind: DocKind, id: &str, doc: &Doc) ->
     Ok(Read { version: doc.version, doc: body })
 }
 
-fn encode<T: Serialize>(kind: DocKind, id: &str, version: u64, doc: &T) -> Result<Doc> {
+fn encode<T: Kept>(kind: DocKind, id: &str, version: u64, doc: &T) -> Result<Doc> {
     let corrupt = |error: serde_json::Error| StoreError::Corrupt {
         what: format!("{} {id}", kind.as_str()),
         message: error.to_string(),
     };
-    Ok(Doc::of(version, doc).map_err(corrupt)?)
+    Ok(Doc { due: doc.due(), ..Doc::of(version, doc).map_err(corrupt)? })
 }
 
 /// The document, if there is one.
@@ -82,7 +105,7 @@ pub async fn read<T: DeserializeOwned, S: DocStore + ?Sized>(
 }
 
 /// Inserts it if absent; true when it was.
-pub async fn insert<T: Serialize + Sync, S: DocStore + ?Sized>(
+pub async fn insert<T: Kept, S: DocStore + ?Sized>(
     store: &S,
     ids: &dyn Ids,
     kind: DocKind,
@@ -93,7 +116,7 @@ pub async fn insert<T: Serialize + Sync, S: DocStore + ?Sized>(
 }
 
 /// Replaces the document that was read; `None` when another was faster, else what is there now.
-pub async fn replace<T: Serialize + Sync, S: DocStore + ?Sized>(
+pub async fn replace<T: Kept, S: DocStore + ?Sized>(
     store: &S,
     ids: &dyn Ids,
     kind: DocKind,

@@ -106,6 +106,31 @@ pub enum Event {
         /// The run.
         run: String,
     },
+    /// A run was launched by its schedule.
+    Launched {
+        /// The import.
+        import: String,
+        /// The run.
+        run: String,
+        /// How long after its time, in milliseconds.
+        late_ms: u64,
+    },
+    /// Slots passed without a run.
+    Skipped {
+        /// The import.
+        import: String,
+        /// How many.
+        slots: u64,
+        /// Why.
+        why: String,
+    },
+    /// An import that is due cannot be launched; it is tried again.
+    NotLaunched {
+        /// The import.
+        import: String,
+        /// Why, and what to do.
+        message: String,
+    },
     /// Something that a person should know.
     Notice {
         /// In words.

@@ -9,6 +9,8 @@ named! {
     Point {
         AdmitDefinition = "admit.definition": "before the definition is stored",
         AdmitImport = "admit.import": "before the compare-and-set that admits the run",
+        SlotNoted = "slot.noted": "before a slot is passed over, or a launch waits",
+        SlotNext = "slot.next": "after all that is due was done, before the next look is set",
         EnsureRun = "ensure.run": "after admission, before the run is inserted",
         EnsureRoots = "ensure.roots": "before the root tasks are inserted",
         TaskClaimed = "task.claimed": "after the claim, before the stage runs",

@@ -49,6 +49,8 @@ struct LimitDoc {
     paused: i64,
 }
 
+impl docs::Kept for LimitDoc {}
+
 /// What this process knows of a key.
 #[derive(Default)]
 struct Cell {

@@ -10,6 +10,7 @@ pub mod event;
 pub mod failpoint;
 pub mod layout;
 pub mod sabotage;
+pub mod scheduler;
 pub mod sweep;
 pub mod workers;
 
@@ -48,4 +49,4 @@ pub use dispatch::Dispatch;
 pub use epoch::renew as renew_epoch;
 pub use error::{EngineError, Result};
 pub use fleet_limiter::FleetLimiter;
-pub use worker::serve;
+pub use worker::{serve, serve_schedules};

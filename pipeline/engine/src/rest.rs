@@ -36,9 +36,13 @@ impl Rest {
 
     /// Waits for news, at most so long; a rest first, so that a burst of news is one.
     pub(crate) async fn wait(&mut self, cx: &Cx, heard: &mut Heard, most: Duration) {
+        self.wait_for(cx, heard, most.min(cx.settings.tick * 5)).await;
+    }
+
+    /// [`Rest::wait`] of a loop that may rest longer.
+    pub(crate) async fn wait_for(&mut self, cx: &Cx, heard: &mut Heard, most: Duration) {
         cx.clock.sleep(self.now).await;
         self.now = if cx.news.is_news(heard) { (self.now * 2).min(self.least * LONGEST) } else { self.least };
-        let most = most.min(cx.settings.tick * 5);
         tokio::select! {
             biased;
             () = cx.news.changed(heard) => {}

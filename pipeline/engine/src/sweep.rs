@@ -1,14 +1,14 @@
 //! The sweep repeats every step that a crash may have skipped. All of it is idempotent.
 
 use crate::cx::Cx;
-use crate::docs::{ImportDoc, Read, TargetDoc};
+use crate::docs::{self, ImportDoc, Kept, Read, TargetDoc};
 use crate::drain;
 use crate::error::Result;
 use crate::leases::{Claim, Held, Watch};
 use crate::sabotage::Rule;
 use crate::settle;
-use crate::{admission, closing, fleet_limiter, relay, retention, versions, workers};
-use jobpipe_core::{Commit, DocKind, ErrorClass, Task, TaskError, TaskInput, TaskState};
+use crate::{admission, closing, fleet_limiter, relay, retention, scheduler, versions, workers};
+use jobpipe_core::{Commit, DocKind, ErrorClass, Millis, Task, TaskError, TaskInput, TaskState};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub(crate) async fn take_over(cx: &Cx, held: &Arc<Held>) -> Result<Memory> {
     let alone = cx.settings.lease_ttl.is_none();
     if alone {
         drain::free_leases(cx, |_, _| true).await?;
-        for (_, import) in imports(cx).await? {
+        for (_, import) in busy(cx).await? {
             if let Some(open) = &import.doc.open {
                 free_running(cx, &open.facts.run, |_| true).await?;
             }
@@ -137,7 +137,7 @@ const UNUSED: Duration = Duration::from_secs(86_400);
 /// One sweep over all imports. `at_once`: nobody else is at work, so relays are repeated without a second look.
 pub async fn sweep(cx: &Cx, memory: &mut Memory, at_once: bool) -> Result<()> {
     let mut unrelayed = BTreeSet::new();
-    let imports = imports(cx).await?;
+    let imports = busy(cx).await?;
     let open = imports.iter().filter_map(|(_, import)| import.doc.open.as_ref());
     let runs: Vec<String> = open.map(|open| open.facts.run.clone()).collect();
     take_standing(cx, memory, &runs).await?;
@@ -180,8 +180,38 @@ async fn sweep_one(
         closing::advance(cx, run).await?;
     }
     drain::wake_targets(cx, name).await?;
-    retention::clear(cx, name).await?;
+    tidy(cx, name).await?;
     Ok(unrelayed)
+}
+
+/// What is done once after a run was closed, and done when the import is not due any more.
+async fn tidy(cx: &Cx, name: &str) -> Result<()> {
+    let read = admission::import(cx, name).await?;
+    let is_due = read.doc.untidy || !read.doc.after_due.is_empty();
+    // one of a store that knew nothing of this is due without a reason
+    if !is_due && read.doc.due().is_some() {
+        return Ok(());
+    }
+    if read.doc.untidy {
+        retention::clear(cx, name).await?;
+    }
+    let new = ImportDoc { untidy: false, ..scheduler::followed(cx, name, &read.doc).await? };
+    if !is_due || new != read.doc {
+        docs::replace(&*cx.store, &*cx.ids, DocKind::Import, name, &read, new).await?;
+    }
+    Ok(())
+}
+
+/// The imports that are due: those with an open run, or with something to do after one.
+pub(crate) async fn busy(cx: &Cx) -> Result<Vec<(String, Read<ImportDoc>)>> {
+    let mut busy = Vec::new();
+    let mut after = (Millis::MIN, String::new());
+    loop {
+        let page = versions::due(cx, DocKind::Import, 0, (after.0, &after.1)).await?;
+        let Some((id, due, _)) = page.last() else { return Ok(busy) };
+        after = (*due, id.clone());
+        busy.extend(page.into_iter().filter_map(|(name, _, read)| Some((name, read?))));
+    }
 }
 
 /// Every import that this version can read, by name.

@@ -6,7 +6,9 @@
 use crate::cx::Cx;
 use crate::docs::{self, Read};
 use crate::error::{EngineError, Result};
-use jobpipe_core::{DocKind, StageKind, StoreError, Task, TaskError};
+#[cfg(doc)]
+use jobpipe_core::DocStore;
+use jobpipe_core::{DocKind, Millis, StageKind, StoreError, Task, TaskError};
 use serde::de::DeserializeOwned;
 
 /// What stages say that cannot be made from a definition of another version.
@@ -39,6 +41,22 @@ pub(crate) async fn page<T: DeserializeOwned>(
     for (id, doc) in cx.store.docs(kind, "", after, limit).await? {
         let read = docs::decode(kind, &id, &doc);
         page.push((id, unless_unknown(cx, read)?));
+    }
+    Ok(page)
+}
+
+/// Documents that are due at `until`, as [`DocStore::docs_due`] lists them, with when each was due; `None` for those that
+/// this version cannot read.
+pub(crate) async fn due<T: DeserializeOwned>(
+    cx: &Cx,
+    kind: DocKind,
+    until: Millis,
+    after: (Millis, &str),
+) -> Result<Vec<(String, Millis, Option<Read<T>>)>> {
+    let mut page = Vec::new();
+    for (id, doc) in cx.store.docs_due(kind, until, after, cx.settings.page).await? {
+        let read = docs::decode(kind, &id, &doc);
+        page.push((id, doc.due.unwrap_or_default(), unless_unknown(cx, read)?));
     }
     Ok(page)
 }

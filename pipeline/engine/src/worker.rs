@@ -7,7 +7,7 @@ use crate::gate::Gate;
 use crate::leases::{self, Claim, Held};
 use crate::patience::Patience;
 use crate::rest::{REST, Rest};
-use crate::{admin, closing, dead_hints, dispatch, drain, sweep, take, versions, workers};
+use crate::{admin, closing, dead_hints, dispatch, drain, scheduler, sweep, take, versions, workers};
 use jobpipe_core::{DocKind, Millis};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -48,6 +48,9 @@ pub async fn serve(cx: Arc<Cx>) -> Result<()> {
     if cx.settings.lease_ttl.is_none() || cx.settings.queues.iter().any(|queue| queue == DRAINS) {
         loops.spawn(drains(Arc::clone(&cx), patience.clone(), held));
     }
+    if cx.settings.launches {
+        loops.spawn(scheduler::run(Arc::clone(&cx), patience.clone()));
+    }
     loops.spawn(sweeps(Arc::clone(&cx), patience, memory));
     tokio::select! {
         biased;
@@ -59,6 +62,13 @@ pub async fn serve(cx: Arc<Cx>) -> Result<()> {
             ),
         }),
     }
+}
+
+/// Only launches what is due, until the process wants to stop: others work on it.
+pub async fn serve_schedules(cx: Arc<Cx>) -> Result<()> {
+    let halt = tokio::sync::watch::Sender::new(false);
+    let patience = Patience::new(&cx, halt.subscribe());
+    scheduler::run(cx, patience).await
 }
 
 /// Waits for every loop; the first that fails ends the others.
@@ -122,7 +132,7 @@ async fn close(cx: Arc<Cx>, mut patience: Patience) -> Result<()> {
 
 async fn close_all(cx: &Cx) -> Result<()> {
     versions::unless_unknown(cx, admin::obey(cx).await)?;
-    for (name, import) in sweep::imports(cx).await? {
+    for (name, import) in sweep::busy(cx).await? {
         if let Some(open) = &import.doc.open
             && versions::unless_unknown(cx, closing::advance(cx, &open.facts.run).await)? == Some(true)
         {

@@ -42,6 +42,8 @@ pub struct WorkerDoc {
     pub stopping: bool,
 }
 
+impl docs::Kept for WorkerDoc {}
+
 /// Every process that is known, by its name in leases. One that died is among them until it stood still for a while:
 /// compare [`WorkerDoc::seen`] with [`BEAT`].
 pub async fn list(cx: &Cx) -> Result<Vec<(String, WorkerDoc)>> {

@@ -237,12 +237,12 @@ async fn a_stage_that_an_older_release_does_not_know_waits_for_one_that_does() {
 #[tokio::test(start_paused = true)]
 async fn documents_of_a_newer_release_are_passed_over() {
     let ground = Ground::new(6);
-    let odd = || Doc { version: 1, body: r#"{"news":[1,2]}"#.to_owned() };
+    let odd = || Doc { version: 1, due: Some(0), body: r#"{"news":[1,2]}"#.to_owned() };
     for (kind, id) in [(DocKind::Import, "aaa"), (DocKind::Target, "aaa"), (DocKind::Worker, "aaa")] {
         assert!(ground.world.store.doc_insert(kind, id, odd()).await.unwrap());
     }
     let open = r#"{"open":{"definition":"newer","facts":{"import":"bbb","run":"bbb@1","seq":1,"started_at":0,"since":{},"limit":null},"targets":{},"approved":false}}"#;
-    let import = Doc { version: 1, body: open.to_owned() };
+    let import = Doc { version: 1, due: Some(0), body: open.to_owned() };
     ground.world.store.doc_insert(DocKind::Import, "bbb", import).await.unwrap();
     ground.world.store.doc_insert(DocKind::Run, "bbb@1", odd()).await.unwrap();
     ground.world.store.doc_insert(DocKind::Definition, "newer", odd()).await.unwrap();

@@ -105,10 +105,16 @@ impl<'d> Fields<'d> {
 
     /// A whole number, whichever of its kinds the server made of it.
     pub(crate) fn number(&self, field: &str) -> StoreResult<i64> {
-        match self.need(field)? {
-            RawBsonRef::Int32(number) => Ok(i64::from(number)),
-            RawBsonRef::Int64(number) => Ok(number),
-            _ => Err(self.corrupt(field, &"it is no whole number")),
+        self.number_if_any(field)?.ok_or_else(|| self.corrupt(field, &"it is absent"))
+    }
+
+    /// A whole number that may be absent.
+    pub(crate) fn number_if_any(&self, field: &str) -> StoreResult<Option<i64>> {
+        match self.get(field)? {
+            None => Ok(None),
+            Some(RawBsonRef::Int32(number)) => Ok(Some(i64::from(number))),
+            Some(RawBsonRef::Int64(number)) => Ok(Some(number)),
+            Some(_) => Err(self.corrupt(field, &"it is no whole number")),
         }
     }
 

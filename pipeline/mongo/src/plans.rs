@@ -27,6 +27,8 @@ fn queries() -> Vec<Query> {
         seen::of_run("r", 10),
         batches::of_run("r", 10),
         docs::page(DocKind::Run, "p", "", 10),
+        docs::due_since(DocKind::Schedule, 5, "a", 10),
+        docs::due(DocKind::Schedule, 5, 9, 10),
         heads::page::unseen("l", 3, "a", 10),
         heads::page::walk_on("l", 3, "a", 10),
         heads::page::walk("l", 3, 5, 10),

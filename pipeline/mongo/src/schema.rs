@@ -40,7 +40,9 @@ const fn index(coll: &'static str, name: &'static str, keys: &'static [&'static 
 
 /// What every query but those by `_id` goes by. `k` is the document's own part of its `_id`: some servers take no `_id`
 /// in an index of several fields.
-pub(crate) const INDEXES: [Index; 11] = [
+pub(crate) const INDEXES: [Index; 12] = [
+    // What wants to be looked at.
+    index(DOCS, "doc_due", &["kind", "due", "k"]),
     index(TASKS, "task_of_run", &["run", "k"]),
     // "Is some task of the stage open?", answered from the index alone.
     index(TASKS, "task_of_stage", &["run", "stage", "stand"]),

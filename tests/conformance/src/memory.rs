@@ -5,14 +5,15 @@ mod heads;
 mod rows;
 mod tasks;
 
-use jobpipe_core::{DeadLetter, Doc, DocKind, Head, Row, RowId, Task, TaskGroup, TaskId};
+use jobpipe_core::{Clock, DeadLetter, Doc, DocKind, Head, Row, RowId, SystemClock, Task, TaskGroup, TaskId};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A [`jobpipe_core::StateStore`] that lives as long as the value. Calls never wait and never fail.
-#[derive(Debug, Default)]
 pub struct MemoryStore {
     inner: Mutex<Inner>,
+    /// What it goes by when it is asked for the time.
+    clock: Arc<dyn Clock>,
 }
 
 /// One head with what only the store reads.
@@ -39,11 +40,23 @@ struct Inner {
     dead: BTreeMap<String, DeadLetter>,
 }
 
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl MemoryStore {
     /// An empty store.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self::with_clock(Arc::new(SystemClock::default()))
+    }
+
+    /// An empty store with a time of its own.
+    #[must_use]
+    pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
+        Self { inner: Mutex::default(), clock }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -32,7 +32,8 @@ macro_rules! store_suite {
         $crate::each_case! { $make;
             docs:
                 inserts_if_absent, replaces_where_the_version_holds, deletes, keeps_kinds_apart,
-                pages_by_prefix, loses_no_update_under_eight_writers;
+                pages_by_prefix, lists_what_is_due, tells_the_time,
+                loses_no_update_under_eight_writers;
             tasks:
                 starts_ready_and_open, inserts_if_absent, gives_them_in_the_order_asked, keeps_inherited_crashes,
                 closes_only_what_is_terminal, finishes_in_one_write, is_open_until_the_last_is_closed, cancels_what_is_ready,

@@ -176,6 +176,9 @@ pub(crate) fn log(event: &Event) {
         Event::StageClosed { run, stage } => tracing::info!(run, stage, "stage closed"),
         Event::FileWritten { run, path, records, .. } => tracing::info!(run, path, records, "file written"),
         Event::RunClosed { run } => tracing::info!(run, "run closed"),
+        Event::Launched { import, run, late_ms } => tracing::info!(import, run, late_ms, "launched"),
+        Event::Skipped { import, slots, why } => tracing::warn!(import, slots, "no run for a slot: {why}"),
+        Event::NotLaunched { import, message } => tracing::warn!(import, "not launched: {message}"),
         Event::TaskDone { .. } | Event::Waiting { .. } | Event::Effect { .. } => {}
     }
 }

@@ -138,7 +138,13 @@ impl Progress {
             }
             Event::TargetPaused { target, message } => self.target(target).paused = Some(message.clone()),
             Event::RunClosed { .. } => self.closed = true,
-            Event::RunStarted { .. } | Event::Retry { .. } | Event::Dead { .. } | Event::Notice { .. } => {}
+            Event::RunStarted { .. }
+            | Event::Retry { .. }
+            | Event::Dead { .. }
+            | Event::Launched { .. }
+            | Event::Skipped { .. }
+            | Event::NotLaunched { .. }
+            | Event::Notice { .. } => {}
         }
         true
     }
@@ -163,8 +169,13 @@ fn event_run(event: &Event) -> Option<&str> {
         | Event::Dead { run, .. }
         | Event::StageClosed { run, .. }
         | Event::FileWritten { run, .. }
+        | Event::Launched { run, .. }
         | Event::RunClosed { run } => Some(run),
-        Event::Effect { .. } | Event::TargetPaused { .. } | Event::Notice { .. } => None,
+        Event::Effect { .. }
+        | Event::TargetPaused { .. }
+        | Event::Skipped { .. }
+        | Event::NotLaunched { .. }
+        | Event::Notice { .. } => None,
     }
 }
 

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 /// Times that one kind of trouble of one stage is told.
 const TOLD: u32 = 5;
+/// A launch that is not later than this, in milliseconds, is on time.
+const LATE: u64 = 2_000;
 /// Kinds that are remembered.
 const KINDS: usize = 1_000;
 
@@ -43,6 +45,17 @@ impl Words {
                 (known.as_ref() != Some(message)).then(|| format!("waits: {target}: {message}"))
             }
             Event::Notice { message } => Some(format!("note:  {message}")),
+            Event::Launched { run, late_ms, .. } => {
+                let late = if *late_ms < LATE { String::new() } else { format!(", {} late", time(seconds(*late_ms))) };
+                Some(format!("start: {run}{late}"))
+            }
+            Event::Skipped { import, slots, why } => {
+                let slots = if *slots == 1 { "a slot".to_owned() } else { format!("{} slots", number(*slots)) };
+                Some(format!("skip:  {import}: {slots}: {why}"))
+            }
+            Event::NotLaunched { import, message } => {
+                Some(format!("error: {import} is due and was not launched: {message}"))
+            }
             Event::RunStarted { .. }
             | Event::TaskDone { .. }
             | Event::Waiting { .. }

@@ -75,8 +75,8 @@ async fn one_failing_request_undoes_itself_alone() {
     let failing = tokio::spawn(async move {
         failing
             .write(|conn| {
-                conn.execute("INSERT INTO doc VALUES ('run', 'half', 1, x'7b7d')", [])?;
-                conn.execute("INSERT INTO doc VALUES ('run', 'half', 1, x'7b7d')", [])?;
+                conn.execute("INSERT INTO doc VALUES ('run', 'half', 1, x'7b7d', NULL)", [])?;
+                conn.execute("INSERT INTO doc VALUES ('run', 'half', 1, x'7b7d', NULL)", [])?;
                 Ok(())
             })
             .await
@@ -197,7 +197,7 @@ async fn a_read_begun_after_a_write_ended_sees_it() {
 #[tokio::test]
 async fn a_stored_document_of_another_form_is_named() {
     let (_folder, store) = store();
-    store.write(|conn| Ok(conn.execute("INSERT INTO doc VALUES ('run', 'r', 1, x'ff')", [])?)).await.unwrap();
+    store.write(|conn| Ok(conn.execute("INSERT INTO doc VALUES ('run', 'r', 1, x'ff', NULL)", [])?)).await.unwrap();
     let error = store.doc(DocKind::Run, "r").await.unwrap_err();
     assert!(matches!(&error, StoreError::Corrupt { what, .. } if what == "run r"), "{error}");
     store.write(|conn| Ok(conn.execute("INSERT INTO dead VALUES ('l', 'jobs', 'r', x'7b7d')", [])?)).await.unwrap();

@@ -193,7 +193,7 @@ fn somewhere(cx: &Cx) -> String {
 
 async fn open_runs(cx: &Cx) -> Result<Vec<(String, Arc<Layout>)>> {
     let mut open = Vec::new();
-    for (_, import) in sweep::imports(cx).await? {
+    for (_, import) in sweep::busy(cx).await? {
         let Some(run) = import.doc.open else { continue };
         if let Some(layout) = versions::unless_unknown(cx, cx.layout(&run.definition).await)? {
             open.push((run.facts.run, layout));

@@ -1,10 +1,10 @@
 //! What an import remembers from run to run.
 
-use super::Told;
+use super::{Backfill, Ended, Kept, Paused, Skipped, Told, Waiting};
 use jobpipe_core::{Millis, RunFacts, TargetRef};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// The serial point of an import.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -28,6 +28,30 @@ pub struct ImportDoc {
     pub accepted_gen: u64,
     /// Targets to be woken after a closing.
     pub to_wake: BTreeSet<String>,
+    /// A run was closed, and what is done after one is not done yet.
+    pub untidy: bool,
+    /// Launches that wait for the open run, the next one first.
+    pub queue: VecDeque<Waiting>,
+    /// Up to which run of each import that it follows it has been launched, or passed over.
+    pub after_seq: BTreeMap<String, u64>,
+    /// Its own runs that an import which follows it has still to take.
+    pub after_due: Vec<Ended>,
+    /// Past slots that are being run.
+    pub backfill: Option<Backfill>,
+    /// Nothing is launched.
+    pub paused: Option<Paused>,
+    /// Runs that failed in a row.
+    pub failures: u32,
+    /// The last slot without a run.
+    pub skipped: Option<Skipped>,
+}
+
+impl Kept for ImportDoc {
+    /// At once while there is something to do for the sweep.
+    fn due(&self) -> Option<Millis> {
+        let busy = self.open.is_some() || !self.to_wake.is_empty() || self.untidy || !self.after_due.is_empty();
+        busy.then_some(0)
+    }
 }
 
 /// What admission decided, so that anyone can insert the run.
@@ -42,6 +66,9 @@ pub struct OpenRun {
     pub targets: BTreeMap<String, Vec<TargetRef>>,
     /// Guards are approved beforehand (`--yes`).
     pub approved: bool,
+    /// The launch that it comes of; `None`: it was started by hand.
+    #[serde(default)]
+    pub launch: Option<Waiting>,
 }
 
 /// The last closed run.

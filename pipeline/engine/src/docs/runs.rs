@@ -67,6 +67,14 @@ pub struct RunDoc {
 }
 
 impl RunDoc {
+    /// Whether it was closed, and could read nothing.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        let counts = || self.counts.iter().filter(|(stage, _)| self.closed_stages.contains(*stage));
+        let given: u64 = counts().map(|(_, counts)| counts.given).sum();
+        self.state == RunState::Closed && given == 0 && self.counts.values().any(|counts| counts.dead > 0)
+    }
+
     /// A run as it starts.
     #[must_use]
     pub fn new(open: OpenRun) -> Self {

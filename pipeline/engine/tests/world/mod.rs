@@ -139,13 +139,14 @@ pub enum End {
 
 impl World {
     pub fn new(offers: u32, targets: &[&str]) -> Self {
+        let clock = Arc::new(TestClock(tokio::time::Instant::now(), AtomicI64::new(0)));
         Self {
-            store: Arc::new(MemoryStore::new()),
+            store: Arc::new(MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>)),
             source: Arc::new(Mutex::new(Source::new(offers))),
             pages: Arc::new(Mutex::new(Pages::default())),
             files: Arc::default(),
             ids: Arc::default(),
-            clock: Arc::new(TestClock(tokio::time::Instant::now(), AtomicI64::new(0))),
+            clock,
             gone: Some(GonePolicy { after: 1, limit: 0.3 }),
             targets: targets.iter().map(|&target| target.to_owned()).collect(),
             template: "v1".to_owned(),

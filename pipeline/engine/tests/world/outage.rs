@@ -66,6 +66,18 @@ impl DocStore for Outage {
     async fn docs(&self, kind: DocKind, prefix: &str, after: &str, limit: usize) -> StoreResult<Vec<(String, Doc)>> {
         self.ask(self.store.docs(kind, prefix, after, limit)).await
     }
+    async fn docs_due(
+        &self,
+        kind: DocKind,
+        until: Millis,
+        after: (Millis, &str),
+        limit: usize,
+    ) -> StoreResult<Vec<(String, Doc)>> {
+        self.ask(self.store.docs_due(kind, until, after, limit)).await
+    }
+    async fn time(&self) -> StoreResult<Millis> {
+        self.ask(self.store.time()).await
+    }
     async fn doc(&self, kind: DocKind, id: &str) -> StoreResult<Option<Doc>> {
         self.ask(self.store.doc(kind, id)).await
     }

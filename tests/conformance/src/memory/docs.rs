@@ -2,7 +2,7 @@
 
 use super::MemoryStore;
 use async_trait::async_trait;
-use jobpipe_core::{Doc, DocKind, DocStore, StoreResult};
+use jobpipe_core::{Doc, DocKind, DocStore, Millis, StoreResult};
 use std::collections::btree_map::Entry;
 use std::ops::Bound;
 
@@ -50,5 +50,26 @@ impl DocStore for MemoryStore {
             .take(limit)
             .map(|((_, id), doc)| (id.clone(), doc.clone()))
             .collect())
+    }
+
+    async fn docs_due(
+        &self,
+        kind: DocKind,
+        until: Millis,
+        after: (Millis, &str),
+        limit: usize,
+    ) -> StoreResult<Vec<(String, Doc)>> {
+        let inner = self.lock();
+        let of_kind = inner.docs.range((kind, String::new())..).take_while(|((other, _), _)| *other == kind);
+        let mut due: Vec<_> = of_kind
+            .filter_map(|((_, id), doc)| Some((doc.due?, id, doc)))
+            .filter(|(due, id, _)| *due <= until && (*due, id.as_str()) > after)
+            .collect();
+        due.sort_by_key(|(due, id, _)| (*due, *id));
+        Ok(due.into_iter().take(limit).map(|(_, id, doc)| (id.clone(), doc.clone())).collect())
+    }
+
+    async fn time(&self) -> StoreResult<Millis> {
+        Ok(self.clock.now())
     }
 }

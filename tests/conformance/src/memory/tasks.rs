@@ -76,7 +76,7 @@ impl MemoryStore {
     /// A copy of everything: a backup.
     #[must_use]
     pub fn copy(&self) -> Self {
-        Self { inner: std::sync::Mutex::new(self.lock().clone()) }
+        Self { inner: std::sync::Mutex::new(self.lock().clone()), clock: std::sync::Arc::clone(&self.clock) }
     }
 
     /// Writes a commit by id alone, whatever state and fence the task has: what no store may do, for a simulation to show why.

@@ -64,6 +64,40 @@ pub async fn pages_by_prefix(store: Store) {
     assert!(ids("jobs@", "", 0).await.is_empty());
 }
 
+pub async fn lists_what_is_due(store: Store) {
+    let due = |at: Option<i64>| Doc { due: at, ..doc(1, "due") };
+    for (id, at) in [("b", Some(20)), ("a", Some(20)), ("late", Some(30)), ("never", None), ("zero", Some(0))] {
+        assert!(store.doc_insert(DocKind::Schedule, id, due(at)).await.unwrap());
+    }
+    store.doc_insert(DocKind::Import, "other kind", due(Some(5))).await.unwrap();
+    let ids = async |until: i64, after: (i64, &str), limit: usize| -> Vec<String> {
+        let page = store.docs_due(DocKind::Schedule, until, after, limit).await.unwrap();
+        page.into_iter().map(|(id, _)| id).collect()
+    };
+    let start = (i64::MIN, "");
+    assert_eq!(ids(29, start, 10).await, ["zero", "a", "b"]);
+    assert_eq!(ids(i64::MAX, start, 10).await, ["zero", "a", "b", "late"]);
+    assert_eq!(ids(i64::MAX, start, 2).await, ["zero", "a"]);
+    assert_eq!(ids(i64::MAX, (20, "a"), 10).await, ["b", "late"]);
+    assert_eq!(ids(i64::MAX, (20, "a"), 1).await, ["b"]);
+    assert_eq!(ids(19, (20, "a"), 10).await, [""; 0], "after may lie behind the end");
+    assert!(ids(i64::MAX, start, 0).await.is_empty());
+    assert_eq!(store.doc(DocKind::Schedule, "late").await.unwrap(), Some(due(Some(30))));
+    assert_eq!(store.docs(DocKind::Schedule, "late", "", 1).await.unwrap(), [("late".to_owned(), due(Some(30)))]);
+    // what is written anew is due as it says now
+    assert!(store.doc_replace(DocKind::Schedule, "late", 1, Doc { version: 2, ..due(Some(1)) }).await.unwrap());
+    assert!(store.doc_replace(DocKind::Schedule, "a", 1, Doc { version: 2, ..due(None) }).await.unwrap());
+    assert_eq!(ids(25, start, 10).await, ["zero", "late", "b"]);
+    assert!(store.doc_replace(DocKind::Schedule, "never", 1, Doc { version: 2, ..due(Some(25)) }).await.unwrap());
+    assert_eq!(ids(25, start, 10).await, ["zero", "late", "b", "never"]);
+}
+
+pub async fn tells_the_time(store: Store) {
+    let first = store.time().await.unwrap();
+    assert!(first > 1_600_000_000_000, "milliseconds since the epoch: {first}");
+    assert!(store.time().await.unwrap() >= first);
+}
+
 pub async fn loses_no_update_under_eight_writers(store: Store) {
     store.doc_insert(DocKind::Target, "t", Doc::of(1, &json!(0)).unwrap()).await.unwrap();
     let add = async |store: Store, writer: u64| {

@@ -8,7 +8,7 @@ use crate::monitor;
 use crate::process::Gate;
 use crate::world::World;
 use async_trait::async_trait;
-use jobpipe_core::{Doc, DocKind, DocStore, StoreError, StoreResult};
+use jobpipe_core::{Doc, DocKind, DocStore, Millis, StoreError, StoreResult};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -157,5 +157,21 @@ impl DocStore for SimStore {
     async fn docs(&self, kind: DocKind, prefix: &str, after: &str, limit: usize) -> StoreResult<Vec<(String, Doc)>> {
         let store = self.world.store();
         self.read(async move { store.docs(kind, prefix, after, limit).await }).await
+    }
+
+    async fn docs_due(
+        &self,
+        kind: DocKind,
+        until: Millis,
+        after: (Millis, &str),
+        limit: usize,
+    ) -> StoreResult<Vec<(String, Doc)>> {
+        let (store, (due, id)) = (self.world.store(), (after.0, after.1.to_owned()));
+        self.read(async move { store.docs_due(kind, until, (due, &id), limit).await }).await
+    }
+
+    async fn time(&self) -> StoreResult<Millis> {
+        let now = self.world.now();
+        self.read(async move { Ok(now) }).await
     }
 }

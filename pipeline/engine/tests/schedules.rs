@@ -1,0 +1,216 @@
+//! Deployed imports are launched when they are due: once, by whoever comes first, whatever happens.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod world;
+
+use jobpipe_core::{Clock, DocKind, DocStore, Millis, Plan, utc_text};
+use jobpipe_engine::docs::{self, Backfill, ImportDoc, Read, RunDoc, RunState};
+use jobpipe_engine::failpoint::{Failpoints, NoFailpoints, Point};
+use jobpipe_engine::scheduler::deploy::{self, Outcome};
+use jobpipe_engine::{Cx, EngineError, EngineSettings, serve, serve_schedules};
+use serde_json::{Value as Json, json};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+use world::{DieAt, TestStop, World};
+
+const HOUR: Millis = 3_600_000;
+
+fn hours(hours: u64) -> Duration {
+    Duration::from_secs(hours * 3_600)
+}
+
+fn plan(world: &World, name: &str, schedule: Json) -> Plan {
+    Plan { name: name.to_owned(), schedule: Some(schedule), ..world.plan() }
+}
+
+struct Process {
+    stop: Arc<TestStop>,
+    engine: JoinHandle<Result<(), EngineError>>,
+}
+
+impl Process {
+    async fn end(self) {
+        self.stop.stop();
+        self.engine.await.unwrap().unwrap();
+    }
+}
+
+/// A process that launches what is due; with `works`, it works on it, too.
+fn start(world: &World, works: bool, failpoints: Arc<dyn Failpoints>) -> Process {
+    let (cx, stop) = world.cx(failpoints);
+    let cx = Arc::into_inner(cx).unwrap();
+    // hours pass in which nothing happens: loops that look ten times a second would make them long
+    let (tick, sweep_every) = (Duration::from_secs(5), Duration::from_secs(20));
+    let settings = EngineSettings { launches: true, tick, sweep_every, ..cx.settings.clone() };
+    let cx = Arc::new(Cx { settings, ..cx });
+    let engine = if works { tokio::spawn(serve(cx)) } else { tokio::spawn(serve_schedules(cx)) };
+    Process { stop, engine }
+}
+
+fn cx(world: &World) -> Arc<Cx> {
+    world.cx(Arc::new(NoFailpoints)).0
+}
+
+/// The runs of an import in the order of their numbers; each is closed.
+async fn runs(world: &World, import: &str) -> Vec<String> {
+    let all = docs::all::<RunDoc, _>(&*world.store, DocKind::Run, &format!("{import}@")).await.unwrap();
+    assert!(all.iter().all(|(_, run)| run.doc.state == RunState::Closed), "a run is left open");
+    let mut all: Vec<(u64, String)> = all.into_iter().map(|(id, run)| (run.doc.open.facts.seq, id)).collect();
+    all.sort();
+    all.into_iter().map(|(_, id)| id).collect()
+}
+
+/// The ids of the runs of each full hour from `first` on.
+fn hourly(import: &str, first: Millis, count: i64) -> Vec<String> {
+    let first = (first + HOUR - 1).div_euclid(HOUR) * HOUR;
+    (0..count).map(|hour| format!("{import}@{}", utc_text(first + hour * HOUR))).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_slot_has_one_run_however_many_try() {
+    let world = World { lease_ttl: Some(Duration::from_secs(60)), ..World::new(3, &["p1"]) };
+    let begin = world.clock.now();
+    let first = start(&world, true, Arc::new(NoFailpoints));
+    let others = [start(&world, false, Arc::new(NoFailpoints)), start(&world, false, Arc::new(NoFailpoints))];
+    let done = deploy::deploy(&cx(&world), &plan(&world, "acme", json!("every 1h")), "acme.yml").await.unwrap();
+    assert_eq!(done, Outcome::Deployed(1));
+    sleep(hours(10)).await;
+    assert_eq!(runs(&world, "acme").await, hourly("acme", begin, 10));
+    first.end().await;
+    for other in others {
+        other.end().await;
+    }
+    world.assert_in_step("ten runs");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_dies_at_a_slot_leaves_it_to_the_next() {
+    let points = ["slot.noted", "slot.next", "admit.import", "ensure.run", "ensure.roots", "close.import", "close.run"];
+    for point in Point::ALL.iter().filter(|point| points.contains(&point.name())) {
+        for nth in [1, 3] {
+            let world = World::new(2, &["p1"]);
+            let begin = world.clock.now();
+            let hourly_plan = plan(&world, "acme", json!({ "every": "1h", "catch_up": "all", "overlap": "skip" }));
+            deploy::deploy(&cx(&world), &hourly_plan, "acme.yml").await.unwrap();
+            let die = Arc::new(DieAt::new(*point, nth));
+            let dying = start(&world, true, Arc::clone(&die) as _);
+            sleep(hours(3)).await;
+            // three hours in which nobody is there: what was missed then waits
+            if dying.engine.is_finished() {
+                assert!(matches!(dying.engine.await.unwrap(), Err(EngineError::Killed(_))), "{}", point.name());
+            } else {
+                dying.end().await;
+            }
+            sleep(hours(3)).await;
+            let next = start(&world, true, Arc::clone(&die) as _);
+            sleep(hours(2)).await;
+            assert!(nth > 1 || die.died(), "{}: nobody died", point.name());
+            let dead = next.engine.is_finished();
+            if !dead {
+                next.end().await;
+            }
+            let last = start(&world, true, Arc::new(NoFailpoints));
+            sleep(Duration::from_secs(1_800)).await;
+            assert_eq!(runs(&world, "acme").await, hourly("acme", begin, 8), "{} {nth}, dead {dead}", point.name());
+            last.end().await;
+            world.assert_in_step(point.name());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn five_hundred_missed_slots_are_made_up_for_in_order() {
+    let world = World::new(1, &["p1"]);
+    let begin = world.clock.now();
+    let every = json!({ "every": "1h", "catch_up": "all" });
+    deploy::deploy(&cx(&world), &plan(&world, "acme", every), "acme.yml").await.unwrap();
+    sleep(hours(500)).await;
+    let engine = start(&world, true, Arc::new(NoFailpoints));
+    sleep(Duration::from_secs(3_000)).await;
+    assert_eq!(runs(&world, "acme").await, hourly("acme", begin, 500));
+    engine.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_import_runs_after_each_run_of_another() {
+    let world = World::new(2, &["p1"]);
+    let engine = start(&world, true, Arc::new(NoFailpoints));
+    let cx = cx(&world);
+    deploy::deploy(&cx, &plan(&world, "second", json!({ "after": "first" })), "second.yml").await.unwrap();
+    deploy::deploy(&cx, &plan(&world, "first", json!("every 1h")), "first.yml").await.unwrap();
+    sleep(hours(4)).await;
+    let first = runs(&world, "first").await;
+    assert_eq!(first.len(), 4);
+    let after: Vec<String> = first.iter().map(|run| format!("second@after:{run}")).collect();
+    assert_eq!(runs(&world, "second").await, after);
+    engine.end().await;
+    let read: Read<ImportDoc> = docs::read(&*world.store, DocKind::Import, "first").await.unwrap().unwrap();
+    assert!(read.doc.after_due.is_empty(), "what was taken by all is forgotten: {:?}", read.doc.after_due);
+    assert_eq!(world.store.docs_due(DocKind::Import, Millis::MAX, (Millis::MIN, ""), 9).await.unwrap(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn people_pause_trigger_backfill_roll_back_and_withdraw() {
+    let world = World::new(2, &["p1"]);
+    let cx = cx(&world);
+    let engine = start(&world, true, Arc::new(NoFailpoints));
+    let first = plan(&world, "acme", json!("every 1h"));
+    assert!(matches!(deploy::pause(&cx, "acme", "x").await, Err(EngineError::Refused { code: "JP611", .. })));
+    deploy::deploy(&cx, &first, "acme.yml").await.unwrap();
+    assert_eq!(deploy::deploy(&cx, &first, "acme.yml").await.unwrap(), Outcome::Unchanged(1));
+    sleep(hours(2)).await;
+    assert_eq!(runs(&world, "acme").await.len(), 2);
+
+    deploy::pause(&cx, "acme", "by hand").await.unwrap();
+    assert!(matches!(deploy::trigger(&cx, "acme").await, Err(EngineError::Refused { code: "JP612", .. })));
+    sleep(hours(5)).await;
+    assert_eq!(runs(&world, "acme").await.len(), 2, "a pause launches nothing");
+    deploy::resume(&cx, "acme").await.unwrap();
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(runs(&world, "acme").await.len(), 2, "slots of the pause are not made up for");
+
+    let run = deploy::trigger(&cx, "acme").await.unwrap();
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(runs(&world, "acme").await.last(), Some(&run));
+
+    let until = world.clock.now() - 24 * HOUR;
+    let wish = Backfill { id: "b".into(), after: until - 3 * HOUR, until, pace: 0, started: 0, skip: false };
+    assert_eq!(deploy::backfill(&cx, "acme", wish.clone()).await.unwrap(), 3);
+    assert!(matches!(deploy::backfill(&cx, "acme", wish).await, Err(EngineError::Refused { code: "JP613", .. })));
+    sleep(Duration::from_secs(120)).await;
+    let all = runs(&world, "acme").await;
+    let filled: BTreeSet<&String> = all.iter().filter(|run| run.starts_with("acme@backfill-b:")).collect();
+    assert_eq!((all.len(), filled.len()), (6, 3));
+
+    let second = Plan { schedule: Some(json!("every 2h")), ..first.clone() };
+    assert_eq!(deploy::deploy(&cx, &second, "acme.yml").await.unwrap(), Outcome::Deployed(2));
+    assert_eq!(deploy::roll_back(&cx, "acme", 1).await.unwrap(), Outcome::Deployed(3));
+    assert_eq!(deploy::plan_of(&cx, "acme", None).await.unwrap(), first);
+    deploy::withdraw(&cx, "acme").await.unwrap();
+    let before = runs(&world, "acme").await.len();
+    sleep(hours(5)).await;
+    assert_eq!(runs(&world, "acme").await.len(), before);
+    assert!(deploy::all(&cx).await.unwrap().is_empty());
+    engine.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_fails_is_tried_again_and_then_the_import_pauses() {
+    let world = World::new(1, &["p1"]);
+    world.source.lock().unwrap().failing.insert("list/0".into(), jobpipe_core::ErrorClass::Permanent);
+    let engine = start(&world, true, Arc::new(NoFailpoints));
+    let policies = json!({ "every": "1h", "retry": 1, "pause_on_failure": 4 });
+    deploy::deploy(&cx(&world), &plan(&world, "acme", policies), "acme.yml").await.unwrap();
+    sleep(hours(6)).await;
+    let begin = world.clock.now() - 6 * HOUR;
+    let slots = hourly("acme", begin, 2);
+    let tries: Vec<String> = slots.iter().flat_map(|slot| [slot.clone(), format!("{slot}~1")]).collect();
+    assert_eq!(runs(&world, "acme").await, tries, "two slots, each tried twice; then it pauses");
+    let read: Read<ImportDoc> = docs::read(&*world.store, DocKind::Import, "acme").await.unwrap().unwrap();
+    assert!(read.doc.paused.unwrap().why.contains("4 runs in a row failed"));
+    engine.end().await;
+}
