@@ -42,9 +42,13 @@ pub(crate) fn parse(line: &str) -> Result<ByClock, String> {
 /// A line in words, as croner tells it: `at 06:00, on Monday`.
 pub(crate) fn describe(line: &str) -> Option<String> {
     let told = parser().parse(line).ok()?.describe();
-    let told = told.trim_end_matches('.');
-    let first = told.chars().next()?;
-    Some(first.to_lowercase().chain(told.chars().skip(1)).collect())
+    let told =
+        told.trim_end_matches('.').replace("Monday, Tuesday, Wednesday, Thursday, and Friday", "Monday to Friday");
+    Some(match told.strip_prefix("At ") {
+        Some(rest) if rest.starts_with("every ") => rest.to_owned(),
+        Some(rest) => format!("at {rest}"),
+        None => told,
+    })
 }
 
 fn parser() -> CronParser {

@@ -44,16 +44,20 @@ impl Rule {
                 let _written = write!(out, ", except {}", few.join(", "));
             }
         }
+        if let Some(words) = self.is_cron().then(|| cron::describe(&self.text)).flatten() {
+            let _written = write!(out, " ({words})");
+        }
         out
+    }
+
+    fn is_cron(&self) -> bool {
+        matches!(&self.when, When::ByClock(ByClock { days: Days::Cron(_), .. }))
     }
 }
 
 fn by_clock(clock: &ByClock, text: &str) -> String {
     match (&clock.days, clock.times) {
-        (Days::Cron(_), _) => match cron::describe(text) {
-            Some(words) => format!("cron {text} ({words})"),
-            None => format!("cron {text}"),
-        },
+        (Days::Cron(_), _) => format!("cron {text}"),
         (days, Times::Grid { hours, .. }) if hours.count_ones() == 24 && *days == Days::ALL => "hourly".to_owned(),
         (days, Times::Grid { hours, minutes }) => {
             let minute = hours.trailing_zeros() * 60 + minutes.trailing_zeros();

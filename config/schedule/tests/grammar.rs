@@ -43,7 +43,12 @@ fn lines_in_words() {
         ("monthly last 06:00", "monthly on the last day 06:00, UTC"),
         ("monthly", "monthly on day 1 00:00, UTC"),
         ("after acme-api", "after acme-api"),
-        ("0 6 * * 1-5", "cron 0 6 * * 1-5 (at 06:00, on Monday, Tuesday, Wednesday, Thursday, and Friday), UTC"),
+        ("*/15 9-17 * * *", "cron */15 9-17 * * *, UTC (every 15 minutes, of hour 9-17)"),
+        (
+            "0 0 L * fri#2",
+            "cron 0 0 L * fri#2, UTC (at 00:00, on the last day of the month or the 2nd Friday of the month)",
+        ),
+        ("0 6 * * 1-5", "cron 0 6 * * 1-5, UTC (at 06:00, on Monday to Friday)"),
     ];
     for (line, words) in cases {
         assert_eq!(schedule(json!(line)).describe(), words, "{line}");

@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::commands::{
-    check, completions, dead, explain, init, queues, run, runs, sandbox, schema, state, submit, worker, workers,
+    check, completions, dead, explain, init, queues, run, runs, sandbox, schedule, schema, state, submit, worker, workers,
 };
 
 /// Durable imports: crawl a source, transform its records, keep targets in step.
@@ -31,6 +31,7 @@ pub(crate) enum Command {
     Worker(worker::Args),
     Check(check::Args),
     Explain(explain::Args),
+    Schedule(schedule::Args),
     Init(init::Args),
     Runs(runs::Args),
     Dead(dead::Args),

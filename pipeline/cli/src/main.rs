@@ -78,6 +78,7 @@ async fn serve(command: Command) -> Outcome {
         Command::Workers(args) => commands::workers::run(args).await,
         Command::Queues(args) => commands::queues::run(args).await,
         Command::Dead(args) => commands::dead::run(args).await,
+        Command::Schedule(args) => commands::schedule::run(args).await,
         Command::State(args) => commands::state::run(args).await,
         Command::Sandbox(args) => commands::sandbox::run(args).await,
         other => Err(Failure::failed(format!("{other:?} needs no runtime; this is a bug of jobpipe"))),

@@ -11,6 +11,7 @@ pub(crate) mod queues;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod sandbox;
+pub(crate) mod schedule;
 pub(crate) mod schema;
 pub(crate) mod state;
 pub(crate) mod submit;
