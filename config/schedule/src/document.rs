@@ -97,6 +97,8 @@ impl Reader {
         }
         let policy = self.policies.finish(&self.rules, &mut self.errors);
         if self.errors.is_empty() {
+            // a scheduler holds many schedules, most of a single rule
+            self.rules.shrink_to_fit();
             Ok(Schedule { rules: self.rules, after: self.after, policy, written: json.clone() })
         } else {
             Err(self.errors)

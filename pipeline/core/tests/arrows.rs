@@ -1,4 +1,4 @@
-//! Imports point one way: core <- expr <- config <- connectors <- stages <- cli; core, config <- engine <- cli;
+//! Imports point one way: core <- expr, schedule <- config <- connectors <- stages <- cli; core, schedule, config <- engine <- cli;
 //! core <- embedded | mongo | amqp <- cli. An arrow against it, or an engine that names a stage, a connector or a database, fails here.
 
 use serde_json::Value;
@@ -9,10 +9,11 @@ use std::process::Command;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("jobpipe-core", &[]),
     ("jobpipe-expr", &[]),
-    ("jobpipe-config", &["jobpipe-core", "jobpipe-expr"]),
+    ("jobpipe-schedule", &["jobpipe-core"]),
+    ("jobpipe-config", &["jobpipe-core", "jobpipe-expr", "jobpipe-schedule"]),
     ("jobpipe-connectors", &["jobpipe-core", "jobpipe-expr", "jobpipe-config"]),
     ("jobpipe-stages", &["jobpipe-core", "jobpipe-expr", "jobpipe-config", "jobpipe-connectors"]),
-    ("jobpipe-engine", &["jobpipe-core", "jobpipe-config"]),
+    ("jobpipe-engine", &["jobpipe-core", "jobpipe-schedule", "jobpipe-config"]),
     ("jobpipe-embedded", &["jobpipe-core"]),
     ("jobpipe-mongo", &["jobpipe-core"]),
     ("jobpipe-amqp", &["jobpipe-core"]),
@@ -23,7 +24,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("jobpipe-sim", &["jobpipe-core", "jobpipe-engine", "jobpipe-conformance"]),
     (
         "jobpipe-fuzz",
-        &["jobpipe-core", "jobpipe-expr", "jobpipe-config", "jobpipe-connectors", "jobpipe-stages", "jobpipe-embedded"],
+        &[
+            "jobpipe-core",
+            "jobpipe-expr",
+            "jobpipe-schedule",
+            "jobpipe-config",
+            "jobpipe-connectors",
+            "jobpipe-stages",
+            "jobpipe-embedded",
+        ],
     ),
     (
         "jobpipe-benches",
@@ -34,6 +43,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "jobpipe-core",
             "jobpipe-expr",
+            "jobpipe-schedule",
             "jobpipe-config",
             "jobpipe-connectors",
             "jobpipe-stages",
