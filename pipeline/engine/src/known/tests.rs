@@ -26,7 +26,7 @@ impl Clock for Hand {
     }
 }
 
-async fn change<T: serde::Serialize + serde::de::DeserializeOwned + Clone + Sync>(
+async fn change<T: docs::Kept + serde::de::DeserializeOwned + Clone>(
     cx: &Cx,
     kind: DocKind,
     id: &str,
