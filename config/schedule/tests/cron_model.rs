@@ -75,9 +75,18 @@ fn agrees(line: &Line, name: &str, after: Minute, until: Minute) -> Result<(), S
         Err(error) if wanted.is_empty() && error.problem.contains("never comes") => return Ok(()),
         Err(error) => return Err(format!("`{line}` cannot be read: {error}")),
     };
-    let slots = schedule.slots(after * 60_000, until * 60_000);
-    let found: Vec<String> = slots.map(|slot| Timestamp::from_millisecond(slot.at).unwrap().to_string()).collect();
-    if found == wanted { Ok(()) } else { Err(format!("`{line}` {name}\n found {found:?}\nwanted {wanted:?}")) }
+    let slots = |after: Minute| schedule.slots(after * 60_000, until * 60_000).map(|slot| slot.at);
+    let all: Vec<i64> = slots(after).collect();
+    let found: Vec<String> = all.iter().map(|at| Timestamp::from_millisecond(*at).unwrap().to_string()).collect();
+    if found != wanted {
+        return Err(format!("`{line}` {name}\n found {found:?}\nwanted {wanted:?}"));
+    }
+    // wherever one begins to look, the slots are the same
+    let begin = (after + 2 * until) / 3;
+    if !slots(begin).eq(all.into_iter().filter(|at| *at > begin * 60_000)) {
+        return Err(format!("`{line}` {name}: other slots from {} on", stamp(begin)));
+    }
+    Ok(())
 }
 
 fn parts(least: u32, most: u32) -> impl Strategy<Value = Vec<Part>> {
@@ -171,4 +180,34 @@ fn every_change_of_the_clock_in_every_zone() {
         }
     }
     assert!(seen > 150, "only {seen} changes of clocks");
+}
+
+/// The other forms are cron lines in words.
+#[test]
+fn forms_in_words_have_the_slots_of_their_cron_lines() {
+    let same = [
+        ("hourly", "0 * * * *"),
+        ("daily", "0 0 * * *"),
+        ("daily 0:00-23:30 every 30m", "*/30 * * * *"),
+        ("daily 02:30", "30 2 * * *"),
+        ("weekdays 01:15", "15 1 * * 1-5"),
+        ("weekends 23:45", "45 23 * * 0,6"),
+        ("weekly", "0 0 * * 0"),
+        ("weekly sun,wed 00:30", "30 0 * * sun,wed"),
+        ("monthly 31 02:00", "0 2 31 * *"),
+        ("monthly last 00:00", "0 0 L * *"),
+        ("weekdays 1:00-4:40 every 20m", "*/20 1-4 * * 1-5"),
+        ("weekends 0:30-23:30 every 1h", "30 * * * 6,7"),
+    ];
+    for name in ZONES {
+        for (words, line) in same {
+            let slots = |line: &str| {
+                let schedule = Schedule::parse(&json!(format!("{line} {name}"))).unwrap();
+                let (after, until) = (first_minute(2026) * 60_000, first_minute(2027) * 60_000);
+                schedule.slots(after, until).map(|slot| slot.at).collect::<Vec<_>>()
+            };
+            let (found, wanted) = (slots(words), slots(line));
+            assert!(wanted.len() >= 7 && found == wanted, "{words} is not `{line}` in {name}");
+        }
+    }
 }
