@@ -1,7 +1,8 @@
 //! The command line.
 
 use crate::commands::{
-    check, completions, dead, explain, init, queues, run, runs, sandbox, schedule, schema, state, submit, worker, workers,
+    check, completions, dead, explain, init, queues, run, runs, sandbox, schedule, schema, state, submit, worker,
+    workers,
 };
 
 /// Durable imports: crawl a source, transform its records, keep targets in step.
