@@ -79,13 +79,13 @@ impl HttpClient {
         })
     }
 
-    /// Obeys robots.txt, and slows down by its `Crawl-delay`.
+    /// Obeys robots.txt, which is asked for at the same rate as the pages, and slows down by its `Crawl-delay`.
     async fn allowed_rate(&self, call: &HttpCall, url: &Url) -> Result<Option<Rate>, HttpError> {
         if !call.robots {
             return Ok(call.rate);
         }
         let fetch = |robots: Url| async move {
-            let call = HttpCall { robots: false, timeout: call.timeout, ..HttpCall::get(robots) };
+            let call = HttpCall { robots: false, rate: call.rate, timeout: call.timeout, ..HttpCall::get(robots) };
             Box::pin(self.follow(&call)).await.map(|answer| answer.body)
         };
         let delay = self.robots.check(url, fetch).await?;

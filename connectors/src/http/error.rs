@@ -270,8 +270,8 @@ impl From<HttpError> for TaskError {
 }
 
 impl HttpError {
-    /// The same failure, of robots.txt, as it concerns a page of its host: a host that cannot be reached is told as
-    /// such for the page; anything else means that the rules are not known.
+    /// The same failure, of robots.txt, as it concerns a page of its host: a host that cannot be reached, or may not be
+    /// asked yet, is told as such for the page; anything else means that the rules are not known.
     pub(crate) fn about(self, page: &url::Url) -> Self {
         let at = super::shown_url(page);
         match self {
@@ -279,6 +279,7 @@ impl HttpError {
             Self::Dns { host, cause, .. } => Self::Dns { url: at, host, cause },
             Self::Tls { cause, certificate, .. } => Self::Tls { url: at, cause, certificate },
             Self::Refused { refusal, .. } => Self::Refused { url: at, refusal },
+            Self::NoPermit { after, .. } => Self::NoPermit { url: at, after },
             Self::Invalid { cause, .. } => Self::Invalid { url: at, cause },
             other => Self::RobotsUnknown { url: at, cause: other.to_string() },
         }

@@ -56,6 +56,10 @@ impl RobotsCache {
                     Some(robots) => self.read(fetch(robots).await),
                     None => Ok(Arc::new(Robots::allow_all())),
                 };
+                // the host was not asked at all: the next one asks it
+                if let Err(error @ HttpError::NoPermit { .. }) = rules {
+                    return Err(error.about(url));
+                }
                 let kept = if rules.is_ok() { KEPT } else { FAILED };
                 *known = Some(Known { until: self.clock.monotonic() + kept, rules: rules.clone() });
                 rules

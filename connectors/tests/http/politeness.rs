@@ -1,17 +1,19 @@
 //! robots.txt, rates and servers' own words.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::response::IntoResponse as _;
 use axum::routing::get;
-use jobpipe_connectors::http::{HttpCall, HttpError};
-use jobpipe_core::{ErrorClass, Rate, TaskError};
+use jobpipe_connectors::http::{HttpCall, HttpClient, HttpError, HttpLimits, HttpSettings, LocalLimiter};
+use jobpipe_core::{Clock, ErrorClass, Rate, SystemClock, TaskError};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 
-use crate::site::{Site, client};
+use crate::site::{Site, client, limits, settings};
 
 const RULES: &str = "User-agent: testbot\nDisallow: /private\nAllow: /private/open\n\nUser-agent: *\nDisallow: /\n";
 
@@ -65,6 +67,73 @@ async fn crawl_delay_slows_the_rate() {
     client.fetch(&call("/1")).await.unwrap();
     let error = client.fetch(&call("/2")).await.unwrap_err();
     assert!(matches!(error, HttpError::NoPermit { after, .. } if after > Duration::from_secs(50)), "{error}");
+}
+
+/// When a site was asked for what.
+type Asked = Arc<Mutex<Vec<(Instant, String)>>>;
+
+fn noted(asked: &Asked) -> Router {
+    let asked = Arc::clone(asked);
+    Router::new().fallback(move |uri: Uri| async move {
+        asked.lock().unwrap().push((Instant::now(), uri.path().to_owned()));
+        "User-agent: *\nDisallow: /private\n"
+    })
+}
+
+#[tokio::test]
+async fn robots_txt_is_asked_for_at_the_rate_of_the_pages() {
+    let asked = Asked::default();
+    let site = Site::serve(noted(&asked)).await;
+    // as many processes that know nothing of the host, under one limit
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let limiter = Arc::new(LocalLimiter::new(clock.clone()));
+    let patient =
+        HttpSettings { limits: HttpLimits { patience: Duration::from_secs(4), ..limits() }, ..settings(&[&site]) };
+    let client = || Arc::new(HttpClient::new(patient.clone(), limiter.clone(), clock.clone()).unwrap());
+    let rate = Some(Rate { count: 20, per_ms: 1_000 });
+    let mut fetching = JoinSet::new();
+    for _ in 0..4 {
+        let client = client();
+        for page in 0..6 {
+            let (client, call) = (client.clone(), HttpCall { rate, ..HttpCall::get(site.url(&format!("/{page}"))) });
+            fetching.spawn(async move { client.fetch(&call).await.unwrap() });
+        }
+    }
+    fetching.join_all().await;
+    let mut asked = asked.lock().unwrap().clone();
+    asked.sort();
+    assert_eq!(asked.iter().filter(|(_, path)| path == "/robots.txt").count(), 4);
+    assert_eq!(asked.len(), 4 + 4 * 6);
+    // a permit each: what comes late comes late, and nothing comes early
+    let (first, last) = (asked[0].0, asked[asked.len() - 1].0);
+    assert!(last - first >= Duration::from_millis(27 * 50 - 60), "{:?}", last - first);
+    for window in asked.windows(12) {
+        assert!(window[11].0 - window[0].0 >= Duration::from_millis(450), "12 requests within 9 permits: {window:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_robots_txt_that_had_to_wait_for_its_permit_is_asked_for_again() {
+    let asked = Asked::default();
+    let site = Site::serve(noted(&asked)).await;
+    let client = client(&[&site]);
+    let slow = |path: &str| HttpCall { rate: Some(Rate { count: 1, per_ms: 700 }), ..HttpCall::get(site.url(path)) };
+    let first = HttpCall { robots: false, ..slow("/first") };
+    client.fetch(&first).await.unwrap();
+    let error = client.fetch(&slow("/next")).await.unwrap_err();
+    assert_eq!((error.code(), error.class()), ("JP116", ErrorClass::Throttled), "{error}");
+    let wait = error.retry_after().unwrap();
+    assert!(error.to_string().contains("/next") && wait <= Duration::from_millis(700), "{error}: {wait:?}");
+    assert_eq!(asked.lock().unwrap().len(), 1, "nobody asked the host for its rules");
+    tokio::time::sleep(wait).await;
+    // it has the permit for the rules now, and none for the page
+    assert_eq!(client.fetch(&slow("/next")).await.unwrap_err().code(), "JP116");
+    let paths: Vec<String> = asked.lock().unwrap().iter().map(|(_, path)| path.clone()).collect();
+    assert_eq!(paths, ["/first", "/robots.txt"]);
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    client.fetch(&slow("/next")).await.unwrap();
+    let error = client.fetch(&slow("/private")).await.unwrap_err();
+    assert_eq!(error.code(), "JP114", "the rules are known and need no permit: {error}");
 }
 
 #[tokio::test]
