@@ -117,10 +117,11 @@ impl Registry {
         if let Some(facebook) = made.as_ref() {
             return Ok(facebook.clone());
         }
-        let CrawlTools { settings, lookup, .. } = self.parts.crawls.as_ref();
+        let CrawlTools { settings, lookup, http, .. } = self.parts.crawls.as_ref();
         let how = from_settings::graph_settings(settings, lookup.as_ref())?;
         let graph = Graph::new(how, Arc::clone(&self.parts.clock))
-            .map_err(|error| permanent(facebook_code::PAGE, error.to_string()))?;
+            .map_err(|error| permanent(facebook_code::PAGE, error.to_string()))?
+            .sharing(http.limits());
         let pages = from_settings::pages(settings, lookup.as_ref())?;
         let facebook = Facebook { graph: Arc::new(graph), pages: Arc::new(pages) };
         *made = Some(facebook.clone());

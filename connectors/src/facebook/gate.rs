@@ -1,6 +1,6 @@
 //! The silence that Facebook asked for: calls made while throttled make it longer, so none is sent.
 
-use jobpipe_core::Clock;
+use jobpipe_core::{Clock, Rate, RateLimiter};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,10 +13,20 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// Pauses after the first, second, and every later block of a page.
 const BLOCKED: [Duration; 3] = [HOUR, Duration::from_secs(6 * 3600), Duration::from_secs(24 * 3600)];
 
-/// Who must be quiet until when. Of one process: every process learns it from its own calls.
+/// No rate of ours: only pauses are asked for.
+const UNLIMITED: Rate = Rate { count: 1_000_000, per_ms: 1_000 };
+/// What a limiter without a pause may answer to [`UNLIMITED`].
+const NONE: Duration = Duration::from_millis(1);
+/// The limit key of all pages of the app.
+const APP: &str = "facebook app";
+const OTHERS: &str = "facebook asked for silence, as another call has learned";
+
+/// Who must be quiet until when: what this process learned from its own calls, and what the others told.
 pub(super) struct Gate {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
+    /// Shared with the other processes of a fleet.
+    shared: Option<Arc<dyn RateLimiter>>,
 }
 
 #[derive(Default)]
@@ -26,6 +36,8 @@ struct State {
     app_on_trial: bool,
     pages: BTreeMap<String, Quiet>,
     unreachable: u32,
+    /// What the others have not been told yet.
+    untold: BTreeMap<String, Duration>,
 }
 
 #[derive(Default)]
@@ -44,19 +56,37 @@ pub(super) struct Closed {
 }
 
 impl Gate {
-    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, state: Mutex::default() }
+    pub(super) fn new(clock: Arc<dyn Clock>, shared: Option<Arc<dyn RateLimiter>>) -> Self {
+        Self { clock, state: Mutex::default(), shared }
     }
 
-    /// Asked before every call on a page: nothing may be sent while it is closed.
-    pub(super) fn pass(&self, page: &str) -> Result<(), Closed> {
-        let now = self.clock.monotonic();
-        let mut state = self.lock();
-        for quiet in [Some(&state.app), state.pages.get(page)].into_iter().flatten() {
-            if let Some(left) = quiet.until.checked_sub(now).filter(|left| !left.is_zero()) {
-                return Err(Closed { left, why: quiet.why });
+    /// Asked before every call on a page: nothing may be sent while it is closed, here or by the word of another process.
+    pub(super) async fn pass(&self, page: &str) -> Result<(), Closed> {
+        quiet(&self.lock(), page, self.clock.monotonic())?;
+        if let Some(shared) = &self.shared {
+            for key in [APP.to_owned(), key_of(page)] {
+                match shared.permit(&key, UNLIMITED).await {
+                    Err(left) if left > NONE => return Err(Closed { left, why: OTHERS }),
+                    _ => {}
+                }
             }
         }
+        self.pass_here(page)
+    }
+
+    /// Tells the others of the silences that this process has learned of. To be called after every judged answer.
+    pub(super) async fn tell(&self) {
+        let Some(shared) = &self.shared else { return };
+        let untold = std::mem::take(&mut self.lock().untold);
+        for (key, time) in untold {
+            shared.pause(&key, time).await;
+        }
+    }
+
+    fn pass_here(&self, page: &str) -> Result<(), Closed> {
+        let now = self.clock.monotonic();
+        let mut state = self.lock();
+        quiet(&state, page, now)?;
         if state.app_on_trial {
             state.app.until = now + TRIAL;
         }
@@ -85,6 +115,7 @@ impl Gate {
         let now = self.clock.monotonic();
         let mut state = self.lock();
         extend(state.pages.entry(page.to_owned()).or_default(), now + time, why);
+        state.untold.insert(key_of(page), time);
     }
 
     /// Silence for every page; after a refusal one call tries before the others go on.
@@ -93,6 +124,7 @@ impl Gate {
         let mut state = self.lock();
         state.app_on_trial |= refused;
         extend(&mut state.app, now + time, why);
+        state.untold.insert(APP.to_owned(), time);
     }
 
     /// Silence for a page that is blocked: longer each time in a row.
@@ -103,6 +135,7 @@ impl Gate {
         let time = BLOCKED.get(quiet.blocks).copied().unwrap_or(BLOCKED[2]);
         quiet.blocks += 1;
         extend(quiet, now + time, "facebook blocks posts of this page for a time");
+        state.untold.insert(key_of(page), time);
         time
     }
 
@@ -119,6 +152,21 @@ impl Gate {
     }
 }
 
+/// Fails while the app or the page must be quiet.
+fn quiet(state: &State, page: &str, now: Duration) -> Result<(), Closed> {
+    for quiet in [Some(&state.app), state.pages.get(page)].into_iter().flatten() {
+        if let Some(left) = quiet.until.checked_sub(now).filter(|left| !left.is_zero()) {
+            return Err(Closed { left, why: quiet.why });
+        }
+    }
+    Ok(())
+}
+
+/// The limit key of a page.
+fn key_of(page: &str) -> String {
+    format!("facebook page {page}")
+}
+
 fn extend(quiet: &mut Quiet, until: Duration, why: &'static str) {
     if until > quiet.until {
         quiet.until = until;
@@ -130,12 +178,31 @@ fn extend(quiet: &mut Quiet, until: Duration, why: &'static str) {
 mod tests {
     use super::*;
     use crate::facebook::tests::ManualClock;
+    use crate::http::LocalLimiter;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn gate() -> (Gate, Arc<ManualClock>) {
         let clock = Arc::new(ManualClock::default());
-        (Gate::new(clock.clone()), clock)
+        (Gate::new(clock.clone(), None), clock)
+    }
+
+    #[tokio::test]
+    async fn what_one_process_learns_the_others_keep() {
+        let clock = Arc::new(ManualClock::default());
+        let shared: Arc<dyn RateLimiter> = Arc::new(LocalLimiter::new(clock.clone()));
+        let [first, second] = [(); 2].map(|()| Gate::new(clock.clone(), Some(shared.clone())));
+        first.quiet_page("1", 10 * MINUTE, "limit");
+        assert_eq!(second.pass("1").await, Ok(()), "nobody has told it");
+        first.tell().await;
+        clock.advance(MINUTE);
+        assert_eq!(second.pass("1").await, Err(Closed { left: 9 * MINUTE, why: OTHERS }));
+        assert_eq!(second.pass("2").await, Ok(()));
+        second.quiet_app(20 * MINUTE, "app", true);
+        second.tell().await;
+        assert_eq!(first.pass("2").await, Err(Closed { left: 20 * MINUTE, why: OTHERS }));
+        clock.advance(20 * MINUTE);
+        assert_eq!((first.pass("1").await, second.pass("2").await), (Ok(()), Ok(())));
     }
 
     #[test]
@@ -144,22 +211,22 @@ mod tests {
         gate.quiet_page("1", 10 * MINUTE, "limit");
         gate.quiet_page("1", MINUTE, "shorter");
         clock.advance(4 * MINUTE);
-        assert_eq!(gate.pass("1"), Err(Closed { left: 6 * MINUTE, why: "limit" }));
-        assert_eq!(gate.pass("2"), Ok(()));
+        assert_eq!(gate.pass_here("1"), Err(Closed { left: 6 * MINUTE, why: "limit" }));
+        assert_eq!(gate.pass_here("2"), Ok(()));
         clock.advance(6 * MINUTE);
-        assert_eq!(gate.pass("1"), Ok(()));
+        assert_eq!(gate.pass_here("1"), Ok(()));
     }
 
     #[test]
     fn after_a_refusal_of_the_app_one_call_tries_before_the_others() {
         let (gate, clock) = gate();
         gate.quiet_app(10 * MINUTE, "app", true);
-        assert!(gate.pass("1").is_err());
+        assert!(gate.pass_here("1").is_err());
         clock.advance(10 * MINUTE);
-        assert_eq!(gate.pass("1"), Ok(()));
-        assert!(gate.pass("2").is_err(), "waits for the answer of the first");
+        assert_eq!(gate.pass_here("1"), Ok(()));
+        assert!(gate.pass_here("2").is_err(), "waits for the answer of the first");
         gate.answered();
-        assert_eq!(gate.pass("2"), Ok(()));
+        assert_eq!(gate.pass_here("2"), Ok(()));
     }
 
     #[test]
@@ -167,9 +234,9 @@ mod tests {
         let (gate, clock) = gate();
         gate.quiet_app(MINUTE, "app", true);
         clock.advance(MINUTE);
-        assert_eq!(gate.pass("1"), Ok(()));
+        assert_eq!(gate.pass_here("1"), Ok(()));
         clock.advance(TRIAL);
-        assert_eq!(gate.pass("2"), Ok(()));
+        assert_eq!(gate.pass_here("2"), Ok(()));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::gate::Gate;
 use super::redact;
 use super::usage::Usage;
 use hmac::{Hmac, Mac};
-use jobpipe_core::{Clock, EffectTimes};
+use jobpipe_core::{Clock, EffectTimes, RateLimiter};
 use reqwest::header::HeaderMap;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value as Json;
@@ -152,7 +152,14 @@ impl Graph {
             client = client.proxy(reqwest::Proxy::all(proxy).map_err(|_| GraphError::Proxy)?);
         }
         let http = client.build().map_err(|error| GraphError::Client(causes(error)))?;
-        Ok(Self { http, settings, gate: Gate::new(clock.clone()), clock })
+        Ok(Self { http, settings, gate: Gate::new(clock.clone(), None), clock })
+    }
+
+    /// The same, with the silences that Facebook asks for kept by all who share `limits`.
+    #[must_use]
+    pub fn sharing(mut self, limits: Arc<dyn RateLimiter>) -> Self {
+        self.gate = Gate::new(self.clock.clone(), Some(limits));
+        self
     }
 
     /// The times of effects.

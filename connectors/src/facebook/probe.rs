@@ -39,9 +39,15 @@ type Span = Option<(i64, i64)>;
 
 /// Reads every post of `judge.page` with a marker, made at or after `since`.
 pub(super) async fn read(judge: &Judge<'_>, since: Millis) -> Result<Vec<FoundPost>, TaskError> {
-    if let Err(closed) = judge.graph.gate.pass(&judge.page.id) {
+    if let Err(closed) = judge.graph.gate.pass(&judge.page.id).await {
         return Err(judge.closed(closed.left, closed.why));
     }
+    let read = read_all(judge, since).await;
+    judge.graph.gate.tell().await;
+    read
+}
+
+async fn read_all(judge: &Judge<'_>, since: Millis) -> Result<Vec<FoundPost>, TaskError> {
     let mut reading = Reading { judge, found: BTreeMap::new(), calls: 0, repeats: 0, limit: LIMIT };
     for span in spans(since, judge.graph.clock.now()) {
         reading.span(span).await?;

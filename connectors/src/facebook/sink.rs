@@ -156,7 +156,7 @@ impl Sink for FacebookSink {
                 return EffectAnswer::Rejected(judge.error(ErrorClass::Permanent, code::RENDER, &what, remedy));
             }
         };
-        if let Err(closed) = self.graph.gate.pass(&page.id) {
+        if let Err(closed) = self.graph.gate.pass(&page.id).await {
             let error = judge.closed(closed.left, closed.why);
             return EffectAnswer::Wait { after: closed.left, whole_target: true, error };
         }
@@ -165,6 +165,7 @@ impl Sink for FacebookSink {
         let held = self.held(&marker);
         let answer = judge.effect(call.op, reply, held);
         self.count_held(marker, held, &answer);
+        self.graph.gate.tell().await;
         answer
     }
 

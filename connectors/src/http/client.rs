@@ -41,6 +41,12 @@ impl HttpClient {
         Ok(Self { transport: Transport::new(settings)?, limiter, robots, clock })
     }
 
+    /// Its limits, for others that keep them too.
+    #[must_use]
+    pub fn limits(&self) -> Arc<dyn RateLimiter> {
+        Arc::clone(&self.limiter)
+    }
+
     /// What shares a rate limit: the host, and the port where it is not the scheme's own.
     #[must_use]
     pub fn group(url: &Url) -> String {
