@@ -63,6 +63,7 @@ impl Scene {
             site: &self.site.base_url,
             pages: &self.pages,
             message: "$title in $city",
+            rate: "unlimited",
             pace: self.pace,
             out: &self.out,
         };

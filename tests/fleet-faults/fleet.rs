@@ -2,12 +2,15 @@
 
 use crate::chance::Chance;
 use crate::line::Line;
+use crate::project::{Import, Page};
 use crate::rabbitmq;
 use crate::servers::{self, Mongo, Servers, Worker, machine};
 use crate::support::{Project, runtime};
 use career_site::{CareerSite, Status};
 use fbsim::{Expectation, ExpectedPost, FbSim};
 use serde_json::Value as Json;
+use std::path::Path;
+use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 /// What any wait may take before the test has failed.
@@ -22,11 +25,13 @@ pub struct Wanted {
     pub workers: usize,
     /// Calls a second that one page takes; slow ones leave time for faults.
     pub pace: u32,
+    /// How fast the site may be asked.
+    pub rate: &'static str,
 }
 
 impl Default for Wanted {
     fn default() -> Self {
-        Self { offers: 150, pages: 2, workers: 3, pace: 500 }
+        Self { offers: 150, pages: 2, workers: 3, pace: 500, rate: "unlimited" }
     }
 }
 
@@ -41,6 +46,8 @@ pub struct Fleet {
     /// Where runs are submitted; it does none of the work.
     desk: Project,
     wanted: Wanted,
+    /// One fleet after the other: some of them stop what all of them use.
+    _alone: MutexGuard<'static, ()>,
 }
 
 /// The servers of this program, with a state of a test's own.
@@ -57,6 +64,7 @@ pub fn servers_of(mongo: &Mongo) -> Servers {
 impl Fleet {
     /// Sets it up; the workers are at work.
     pub fn start(wanted: Wanted, servers: Servers) -> Self {
+        let alone = servers::alone();
         let runtime = runtime();
         let options = career_site::Options { offers: wanted.offers, listing_size: 20, ..Default::default() };
         let (site, pages) = runtime.block_on(async {
@@ -66,7 +74,7 @@ impl Fleet {
         let machines: Vec<Project> =
             (0..wanted.workers).map(|_| machine(wanted.pages, &pages.base_url, &servers)).collect();
         let workers = machines.iter().map(|one| Worker::at_work(one, &[])).collect();
-        let fleet = Self { runtime, site, pages, servers, workers, machines, desk, wanted };
+        let fleet = Self { runtime, site, pages, servers, workers, machines, desk, wanted, _alone: alone };
         fleet.write_import("$title in $city");
         fleet
     }
@@ -78,43 +86,22 @@ impl Fleet {
 
     /// The import, with this message of its posts.
     pub fn write_import(&self, message: &str) {
-        let names: Vec<String> = (1..=self.wanted.pages).map(|page| format!("acme-{page}")).collect();
-        let text = format!(
-            r#"name: acme
-crawl:
-  html: {base}/jobs
-  pages: a.next
-  links: a.job-link
-  extract:
-    title: h1.job-title
-    city: dd.location
-    status: span.status
-    url: link[rel=canonical] @href
-  rate: unlimited
-  retry: {{ times: 3, base: 50ms, max: 200ms }}
-transform:
-  key: .url
-  where: .status == "open"
-  require: [title, city, url]
-  gone: {{ after: 1 runs, limit: 30% }}
-export:
-  - facebook: [{pages}]
-    message: {message}
-    link: .url
-    pace: {{ rate: {pace}/s, per_day: unlimited }}
-  - jsonl: out/offers.jsonl
-"#,
-            base = self.site.base_url,
-            pages = names.join(", "),
-            pace = self.wanted.pace,
-        );
-        self.desk.write("import.yml", &text);
+        let Wanted { pages, rate, pace, .. } = self.wanted;
+        let pages: Vec<Page> = (1..=pages).map(|page| (format!("acme-{page}"), (1000 + page).to_string())).collect();
+        let (site, out) = (&self.site.base_url, Path::new("out"));
+        Import { site, pages: &pages, message, rate, pace, out }.write(&self.desk.path(""));
     }
 
     /// Begins a run; gives its id.
     pub fn submit(&self) -> String {
         let run = self.desk.jobpipe(&["submit", "import.yml", "--yes"]).expect(0).out;
         run.trim().to_owned()
+    }
+
+    /// Ends a run early.
+    pub fn cancel(&self, run: &str) {
+        self.desk.jobpipe(&["runs", "cancel", run]).expect(0);
+        assert_eq!(servers::ended(&self.desk, run)["state"], "cancelled");
     }
 
     /// Pages that were read and calls that were executed: how far a run has come.

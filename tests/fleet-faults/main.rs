@@ -15,6 +15,8 @@ mod fleet;
 mod line;
 #[path = "../faults/process.rs"]
 mod process;
+#[path = "../e2e/scene/project.rs"]
+mod project;
 #[path = "../../pipeline/amqp/tests/broker/proxy.rs"]
 mod proxy;
 mod rabbitmq;

@@ -45,7 +45,8 @@ impl Scene {
     /// The import: the HTML site, listing to details, to pages and files.
     pub fn write_import(&self, message: &str) {
         let pages: Vec<Page> = known().into_iter().take(self.pages).collect();
-        let import = Import { site: &self.site.base_url, pages: &pages, message, pace: 500, out: Path::new("out") };
+        let (site, out) = (&self.site.base_url, Path::new("out"));
+        let import = Import { site, pages: &pages, message, rate: "unlimited", pace: 500, out };
         import.write(self.folder.path());
     }
 

@@ -26,6 +26,8 @@ pub struct Import<'a> {
     pub pages: &'a [Page],
     /// The message of a post.
     pub message: &'a str,
+    /// How fast the site may be asked: `5/s`, `unlimited`.
+    pub rate: &'a str,
     /// Posts a second and page.
     pub pace: u32,
     /// Where files go.
@@ -47,7 +49,7 @@ crawl:
     city: dd.location
     status: span.status
     url: link[rel=canonical] @href
-  rate: unlimited
+  rate: {rate}
   retry: {{ times: 2, base: 50ms, max: 200ms }}
 transform:
   key: .url
@@ -67,6 +69,7 @@ export:
             site = self.site,
             pages = pages.join(", "),
             message = self.message,
+            rate = self.rate,
             pace = self.pace,
             out = self.out.display(),
         );
