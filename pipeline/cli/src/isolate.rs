@@ -34,8 +34,6 @@ impl ChildProcess {
             .arg("compute-child")
             // it computes what it is given: no setting, no secret
             .env_clear()
-            // the allocator reserves 1 GiB of addresses at its start, which is all that the child may have
-            .env("MIMALLOC_ARENA_RESERVE", "64M")
             .envs(std::env::var(poison::VARIABLE).map(|time| (poison::VARIABLE, time)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
