@@ -20,6 +20,7 @@ mod project;
 #[path = "../../pipeline/amqp/tests/broker/proxy.rs"]
 mod proxy;
 mod rabbitmq;
+mod rate;
 #[path = "../e2e/servers/mod.rs"]
 mod servers;
 #[path = "../faults/sizes.rs"]

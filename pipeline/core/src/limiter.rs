@@ -24,7 +24,8 @@ impl Rate {
 /// Gives permits by key (a host, a token).
 #[async_trait]
 pub trait RateLimiter: Send + Sync {
-    /// Takes a permit now, or says how long to wait before asking again.
+    /// Takes a permit, or says how long to wait before asking again. Resolves when the permit may be used, at once or
+    /// within about a second.
     async fn permit(&self, key: &str, rate: Rate) -> Result<(), Duration>;
     /// Nobody gets a permit of `key` for so long: a server's own word (`Retry-After`).
     async fn pause(&self, key: &str, time: Duration);

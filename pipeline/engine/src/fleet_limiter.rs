@@ -1,6 +1,9 @@
 //! Rates that hold over a whole fleet. A permit is a slot in time, usable in its own interval only, then forfeited; a
 //! process takes blocks of them by one compare-and-set on the document of the key, and gives them out by itself.
 //!
+//! Who asks is given a slot of its own, up to [`AHEAD`] before it begins, and waits for it: so slots are spoken for while
+//! tasks are committed, told of and claimed, and none passes because everybody believed that another would use it.
+//!
 //! Times are wall times, so the machines of a fleet must agree on them to a fraction of a second. A clock that is ahead
 //! makes the others wait; no clock makes the fleet faster than its rate.
 
@@ -15,7 +18,8 @@ use std::time::Duration;
 
 /// What a block is worth, in microseconds of the rate; one permit at least.
 const BLOCK: i64 = 100_000;
-/// How far ahead a slot is taken, in microseconds: who asks waits for it, or it is lost.
+/// How far ahead a slot is taken at most, in microseconds: who asks waits for it. Those who die with slots in hand cost
+/// the fleet so much of its rate.
 const AHEAD: i64 = 1_000_000;
 /// What clocks may differ by before the later one is not believed, in microseconds.
 const SKEW: i64 = 10_000_000;
@@ -23,8 +27,10 @@ const SKEW: i64 = 10_000_000;
 const NO_RATE: i64 = 100;
 /// How often a key without a rate looks whether somebody paused it, in microseconds.
 const LOOK: i64 = 1_000_000;
-/// Tries to take a block before the caller asks again.
+/// Tries to take a block, and slots that one caller may be too late for, before it asks again.
 const TRIES: usize = 5;
+/// How late a slot may be used, in microseconds, where half of its length is less: as late as timers on a busy machine.
+const LATE: i64 = 25_000;
 /// What a caller waits while the store does not answer: without it there is no permit.
 const UNANSWERED: Duration = Duration::from_secs(1);
 /// Keys kept before those that nobody uses are dropped.
@@ -69,24 +75,34 @@ struct Cell {
 }
 
 impl Cell {
-    /// A permit of the own slots, or how long until the next begins; `None` when there are none.
-    fn own(&mut self, now: i64) -> Option<std::result::Result<(), Duration>> {
-        // a slow rate is kept at the server too, where calls come a little early or late
-        let usable = if self.slot >= BLOCK { self.slot - self.slot / 4 } else { self.slot };
-        // a millisecond of mercy, which is as exact as the clock
-        while self.left > 0 && self.next + usable <= now - 1_000 {
+    /// The next own slot that can still be used; `None` when there are none.
+    fn own(&mut self, now: i64) -> Option<Slot> {
+        while self.left > 0 {
+            let slot = Slot { begins: self.next, length: self.slot };
             self.next += self.slot;
             self.left -= 1;
+            if slot.is_usable(now) {
+                return Some(slot);
+            }
         }
-        if self.left == 0 {
-            return None;
-        }
-        if self.next > now {
-            return Some(Err(micros(self.next - now)));
-        }
-        self.next += self.slot;
-        self.left -= 1;
-        Some(Ok(()))
+        None
+    }
+}
+
+/// A permit; times in microseconds.
+#[derive(Clone, Copy)]
+struct Slot {
+    begins: i64,
+    length: i64,
+}
+
+impl Slot {
+    /// Whether it may be used at `now`, or later. What is sent late in one slot and early in a later one comes closer
+    /// together than the rate, so not all of a slot is used.
+    fn is_usable(self, now: i64) -> bool {
+        // a millisecond of mercy, which is as exact as the clock; one that is far away was taken by a clock that was wrong
+        let last = self.begins + (self.length / 2).max(LATE) + 1_000;
+        now < last && self.begins <= now + AHEAD + SKEW
     }
 }
 
@@ -125,7 +141,7 @@ impl FleetLimiter {
         }
     }
 
-    /// Takes a block; `Some` says how long to wait where the next one is too far away, or others were always faster.
+    /// Takes a block; `Some` says when to ask again where the next one is too far away, or others were always faster.
     async fn take(&self, key: &str, cell: &mut Cell, slot: i64) -> Result<Option<Duration>> {
         let block = slot * (BLOCK / slot).max(1);
         for _ in 0..TRIES {
@@ -142,7 +158,7 @@ impl FleetLimiter {
             let free = if read.doc.free > believed { now } else { read.doc.free.max(now) };
             if free - now > AHEAD {
                 cell.known = Some(read);
-                return Ok(Some(micros(free - now)));
+                return Ok(Some(micros(free - AHEAD - now)));
             }
             let new = LimitDoc { free: free + block, block, ..read.doc };
             cell.known = docs::replace(&*self.store, &*self.ids, DocKind::Limit, key, &read, new).await?;
@@ -154,7 +170,8 @@ impl FleetLimiter {
         Ok(Some(micros(slot).mul_f64(self.ids.fraction())))
     }
 
-    async fn ask(&self, key: &str, rate: Rate) -> Result<std::result::Result<(), Duration>> {
+    /// A slot of the caller's own, none where there is no rate, or when to ask again.
+    async fn ask(&self, key: &str, rate: Rate) -> Result<std::result::Result<Option<Slot>, Duration>> {
         let slot = i64::try_from(rate.interval().as_micros()).unwrap_or(i64::MAX / 4).clamp(1, i64::MAX / 4);
         let cell = self.cell(key);
         let mut cell = cell.lock().await;
@@ -167,15 +184,48 @@ impl FleetLimiter {
             return Ok(Err(micros(cell.paused - now)));
         }
         if slot < NO_RATE {
-            return Ok(Ok(()));
+            return Ok(Ok(None));
         }
-        if let Some(own) = cell.own(now) {
-            return Ok(own);
+        for _ in 0..TRIES {
+            if let Some(own) = cell.own(self.now()) {
+                return Ok(Ok(Some(own)));
+            }
+            if let Some(wait) = self.take(key, &mut cell, slot).await? {
+                return Ok(Err(wait));
+            }
         }
-        if let Some(wait) = self.take(key, &mut cell, slot).await? {
-            return Ok(Err(wait));
+        Ok(Err(micros(slot)))
+    }
+
+    /// Waits for the own slot; false when it passed meanwhile.
+    async fn wait_for(&self, slot: Slot) -> bool {
+        let now = self.now();
+        if slot.begins > now {
+            self.clock.sleep(micros(slot.begins - now)).await;
         }
-        Ok(cell.own(self.now()).unwrap_or(Err(Duration::from_millis(1))))
+        slot.is_usable(self.now())
+    }
+
+    /// How long nobody asks, by what this process knows.
+    async fn paused(&self, key: &str) -> Option<Duration> {
+        let cell = self.cell(key);
+        let paused = cell.lock().await.paused;
+        (paused > self.now()).then(|| micros(paused - self.now()))
+    }
+
+    async fn take_one(&self, key: &str, rate: Rate) -> Result<std::result::Result<(), Duration>> {
+        for _ in 0..TRIES {
+            let slot = match self.ask(key, rate).await? {
+                Ok(Some(slot)) => slot,
+                Ok(None) => return Ok(Ok(())),
+                Err(wait) => return Ok(Err(wait)),
+            };
+            if self.wait_for(slot).await {
+                // the server may have said so while this one waited
+                return Ok(self.paused(key).await.map_or(Ok(()), Err));
+            }
+        }
+        Ok(Err(rate.interval()))
     }
 
     async fn tell_pause(&self, key: &str, time: Duration) -> Result<()> {
@@ -200,7 +250,7 @@ impl FleetLimiter {
 #[async_trait]
 impl RateLimiter for FleetLimiter {
     async fn permit(&self, key: &str, rate: Rate) -> std::result::Result<(), Duration> {
-        self.ask(key, rate).await.unwrap_or_else(|error| {
+        self.take_one(key, rate).await.unwrap_or_else(|error| {
             tracing::warn!(key, "no permit, as the store does not answer: {error}");
             Err(UNANSWERED)
         })

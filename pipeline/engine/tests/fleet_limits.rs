@@ -33,6 +33,8 @@ async fn caller(
 ) {
     while Instant::now() < end {
         match limiter.permit(key, rate).await {
+            // one that it waited for may lie behind the end
+            Ok(()) if Instant::now() >= end => {}
             Ok(()) => {
                 got.lock().unwrap().push(Instant::now());
                 sleep(Duration::from_millis(7)).await;
