@@ -7,10 +7,12 @@
 
 mod groups;
 mod sent;
+mod stages;
 mod turns;
 mod window;
 
 pub(crate) use groups::{Entered, Groups};
+pub(crate) use stages::{OnTurn, Place, Stages};
 
 use crate::cx::Cx;
 use crate::error::Result;
@@ -31,6 +33,8 @@ pub struct Dispatch {
     windows: Windows,
     /// Limit keys that were seen to wait.
     pub(crate) groups: Groups,
+    /// Stages that bound how many of their tasks run.
+    pub(crate) stages: Stages,
     /// Tasks that this version does not know how to work on.
     left: Mutex<BTreeSet<String>>,
     /// Stages that it does know, by definition.

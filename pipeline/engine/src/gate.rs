@@ -1,16 +1,18 @@
-//! How a claimed task gets its turn: a slot while it is computed, room while it is written, alone if it is a suspect.
+//! How a claimed task gets its turn: its stage's, where that has a bound of its own; then a slot while it is computed, and
+//! room while it is written; alone if it is a suspect.
 
 use crate::cx::Cx;
-use crate::dispatch::Entered;
+use crate::dispatch::{Entered, OnTurn, Place};
 use crate::error::{EngineError, Result};
 use crate::execute;
 use crate::patience::Patience;
 use jobpipe_core::{Commit, Task, TaskState};
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::{Mutex, RwLock, Semaphore, SemaphorePermit, watch};
+use tokio::sync::{RwLock, Semaphore, SemaphorePermit, watch};
+
+/// What a task waits at least that comes while its stage has enough at work here.
+const CROWDED: Duration = Duration::from_millis(250);
 
 /// What limits how many tasks run at once.
 pub(crate) struct Gate {
@@ -21,8 +23,6 @@ pub(crate) struct Gate {
     unwritten: Semaphore,
     /// Held for reading by every task, for writing by a suspect: it runs with nothing else in flight beside it.
     alone: RwLock<()>,
-    /// The concurrency of stages that limit it, by (definition, stage).
-    stages: Mutex<HashMap<(String, String), Arc<Semaphore>>>,
     /// What is computed now is not waited for any more.
     abandon: watch::Sender<bool>,
 }
@@ -35,7 +35,6 @@ impl Gate {
             computed: AtomicUsize::new(0),
             unwritten: Semaphore::new(execute::UNWRITTEN as usize),
             alone: RwLock::new(()),
-            stages: Mutex::new(HashMap::new()),
             abandon: watch::Sender::new(false),
         }
     }
@@ -81,6 +80,7 @@ pub(crate) async fn pass(cx: &Cx, mut patience: Patience, gate: &Gate, task: &Ta
         Ok(None) => give_back(cx, &mut patience, task, Duration::ZERO).await,
         Ok(Some(Turn::Taken)) => Ok(()),
         Ok(Some(Turn::Missed)) => give_back(cx, &mut patience, task, Duration::ZERO).await,
+        Ok(Some(Turn::Crowded)) => give_back(cx, &mut patience, task, CROWDED.mul_f64(1.0 + cx.ids.fraction())).await,
         Err(error) => {
             if let EngineError::Stage(_) = &error {
                 release(cx, task, Duration::ZERO).await?;
@@ -96,15 +96,28 @@ enum Turn {
     Taken,
     /// The process stops, so the task is not computed, or not to its end.
     Missed,
+    /// Its stage has enough at work here, and enough that waits.
+    Crowded,
+}
+
+/// Whether a task's stage takes it in.
+enum Stage {
+    /// It has no bound.
+    Open,
+    /// There is a place.
+    Place(Place),
+    /// There is none.
+    Full,
 }
 
 async fn execute_in_turn(cx: &Cx, gate: &Gate, task: &Task, entered: Option<Entered<'_>>) -> Result<Turn> {
-    let Ok(slot) = gate.slots.acquire().await else { return Ok(Turn::Missed) };
-    let limit = stage_limit(cx, gate, task).await?;
-    let stage = match &limit {
-        Some(limit) => limit.acquire().await.ok(),
-        None => None,
+    // before the slot: what waits for its stage keeps no task of another from running
+    let stage = match stage(cx, task).await? {
+        Stage::Open => None,
+        Stage::Place(place) => Some(place.turn().await),
+        Stage::Full => return Ok(Turn::Crowded),
     };
+    let Ok(slot) = gate.slots.acquire().await else { return Ok(Turn::Missed) };
     if cx.stop.is_stopping() {
         return Ok(Turn::Missed);
     }
@@ -118,7 +131,7 @@ async fn execute_in_turn(cx: &Cx, gate: &Gate, task: &Task, entered: Option<Ente
 }
 
 /// What a task holds while it is computed: a slot, one of its stage's, and one of its limit key's.
-type Holds<'a> = (SemaphorePermit<'a>, Option<SemaphorePermit<'a>>, Option<Entered<'a>>);
+type Holds<'a> = (SemaphorePermit<'a>, Option<OnTurn>, Option<Entered<'a>>);
 
 /// Computes with the slot, and writes without.
 async fn through(cx: &Cx, gate: &Gate, task: &Task, holds: Holds<'_>) -> Result<Turn> {
@@ -139,14 +152,11 @@ async fn through(cx: &Cx, gate: &Gate, task: &Task, holds: Holds<'_>) -> Result<
     Ok(Turn::Taken)
 }
 
-async fn stage_limit(cx: &Cx, gate: &Gate, task: &Task) -> Result<Option<Arc<Semaphore>>> {
+async fn stage(cx: &Cx, task: &Task) -> Result<Stage> {
     let layout = cx.admitted(&task.task.run).await?.layout;
-    let Some(limit) = layout.plan.stage(&task.task.stage).and_then(|stage| stage.concurrency) else { return Ok(None) };
-    let key = (layout.hash.clone(), task.task.stage.clone());
-    let mut stages = gate.stages.lock().await;
-    let semaphore =
-        stages.entry(key).or_insert_with(|| Arc::new(Semaphore::new(usize::try_from(limit.max(1)).unwrap_or(1))));
-    Ok(Some(Arc::clone(semaphore)))
+    let stage = &task.task.stage;
+    let Some(most) = layout.plan.stage(stage).and_then(|stage| stage.concurrency) else { return Ok(Stage::Open) };
+    Ok(cx.dispatch.stages.enter(&layout.hash, stage, most).map_or(Stage::Full, Stage::Place))
 }
 
 /// Gives a claim back uncharged, not to be taken before `wait` is over; it is held until the store answers.

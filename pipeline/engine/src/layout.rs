@@ -120,6 +120,16 @@ impl Layout {
         (children.next().is_none() && child.from.len() == 1 && child.queue == stage.queue).then_some(child)
     }
 
+    /// The stages whose tasks wait in a queue; one that shares the tasks of another has none.
+    pub fn begin_in<'a>(&'a self, queue: &'a str) -> impl Iterator<Item = &'a StagePlan> + 'a {
+        let chained = |stage: &StagePlan| {
+            let mut before = self.plan.stages.iter().filter_map(|before| self.chained_after(before));
+            before.any(|after| after.name == stage.name)
+        };
+        let begin = self.plan.stages.iter().filter(|stage| stage.feed != Feed::Heads);
+        begin.filter(move |stage| stage.queue == queue && !chained(stage))
+    }
+
     /// The stages that take stored batches of `stage`: all its children that do not share its tasks.
     #[must_use]
     pub fn stored_children<'a>(&'a self, stage: &'a StagePlan) -> Vec<&'a StagePlan> {

@@ -86,7 +86,8 @@ async fn relay_open(cx: &Cx, task: &NewTask, result: &TaskResult, stored: &Store
     tell(cx, task, result, children.len());
     cx.at(Point::RelayHint)?;
     let can_begin = |child: &&NewTask| {
-        child.not_before <= cx.now() && cx.dispatch.groups.room(&child.group, cx.clock.monotonic()) > 0
+        let due = child.not_before <= cx.now() && cx.dispatch.groups.room(&child.group, cx.clock.monotonic()) > 0;
+        due && cx.dispatch.stages.room(layout, &child.stage) > 0
     };
     let hints = children.iter().filter(can_begin).map(hint).collect();
     cx.hint(hints).await?;

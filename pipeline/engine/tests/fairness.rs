@@ -234,3 +234,33 @@ async fn a_slow_host_does_not_idle_the_others_and_is_asked_as_often_as_it_may() 
     stop.stop();
     serving.await.unwrap().unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stage_with_a_bound_of_its_own_leaves_the_slots_to_the_others() {
+    for lease_ttl in [None, Some(Duration::from_secs(60))] {
+        let world = World { lease_ttl, ..World::new(0, &[]) };
+        let hosts = Arc::new(Hosts::default());
+        let (cx, stop) = engine(&world, &hosts);
+        let serving = tokio::spawn(serve(Arc::clone(&cx)));
+        let mut bounded = plan("bounded", &[("bounded.org", 12, 1_000)], 1);
+        bounded.stages[0].concurrency = Some(1);
+        let run = admit(&cx, &bounded).await;
+        while hosts.answered("bounded.org").len() < 2 {
+            sleep(Duration::from_millis(100)).await;
+        }
+        let open = admit(&cx, &plan("open", &[("open.org", 60, 100)], 1)).await;
+        let time = time_of(&cx, &open).await;
+        // three slots, 100 ms each: 2 s, and the bounded stage takes the fourth
+        assert!(time < Duration::from_secs(4), "{time:?}");
+        let time = time_of(&cx, &run).await;
+        let answers = hosts.answered("bounded.org");
+        assert_eq!(answers.len(), 12);
+        let close = answers.windows(2).map(|two| two[1] - two[0]).min().unwrap();
+        assert!(close >= Duration::from_millis(999), "two at a time: {close:?}");
+        let took = answers[11] - answers[0];
+        println!("BOUND leases={} took={took:?} left={time:?}", lease_ttl.is_some());
+        assert!(took < Duration::from_millis(12_500), "it stood idle: {took:?}");
+        stop.stop();
+        serving.await.unwrap().unwrap();
+    }
+}

@@ -77,7 +77,8 @@ impl Turns {
         for (done, place) in places.into_iter().enumerate() {
             let now = cx.clock.monotonic();
             let fresh = if self.places.get(&place).is_none_or(|groups| groups.is_fresh(now)) { FRESH } else { 0 };
-            let hints = self.visit(cx, place, queue, room.div_ceil(count - done).max(fresh)).await?;
+            let share = room.div_ceil(count - done).max(fresh).min(room_of(cx, open, &place));
+            let hints = self.visit(cx, place, queue, share).await?;
             room = room.saturating_sub(hints.len());
             told |= !hints.is_empty();
             publish(cx, hints).await?;
@@ -183,6 +184,12 @@ impl Groups {
         }
         Ok((found, ready))
     }
+}
+
+/// How many tasks of a place could be claimed here: stages may bound how many of theirs run.
+fn room_of(cx: &Cx, open: &[(String, Arc<Layout>)], (run, queue): &Place) -> usize {
+    let layout = open.iter().find(|(open, _)| open == run).map(|(_, layout)| layout);
+    layout.map_or(usize::MAX, |layout| cx.dispatch.stages.room_in(layout, queue))
 }
 
 /// A place among the ids of tasks, which are hashes: those who dispatch the same queue begin at different ones, and so tell
