@@ -268,12 +268,6 @@ impl Broker for AmqpBroker {
         self.publish_all(priority, &hints).await.map_err(failed)
     }
 
-    async fn reject(&self, queue: &str, delivery: &Delivery, reason: &str) -> Result<(), BrokerError> {
-        let body = envelope::close(&delivery.hint).map_err(failed)?;
-        let letter = aside::dead(&self.ground.names, queue, body, reason);
-        self.put_aside(queue, delivery, letter).await.map_err(failed)
-    }
-
     async fn park(&self, queue: &str, delivery: &Delivery, reason: &str) -> Result<(), BrokerError> {
         let body = envelope::close(&delivery.hint).map_err(failed)?;
         let letter = aside::parked(&self.ground.names, queue, body, reason);

@@ -11,7 +11,7 @@
 //! | queue | holds |
 //! |---|---|
 //! | `PREFIX.v1.QUEUE.high`, `.normal`, `.low` | hints; six, three and one of ten turns; at most 200,000, then publishing is refused |
-//! | `PREFIX.v1.dead` | hints that were rejected, cannot be read, or came back 100 times; with the reason |
+//! | `PREFIX.v1.dead` | messages that cannot be read, that came back 100 times, or that somebody rejected; with the reason |
 //! | `PREFIX.v1.parked` | messages of a later release, for a week |
 //!
 //! A message is JSON of at most 1 KiB: `{"v":1,"task":…,"run":…,"queue":…}`. A user needs `configure`, `write` and `read`

@@ -43,7 +43,7 @@ pub enum Priority {
 pub struct DeadHint {
     /// What was told; `None` where the message could not be read.
     pub hint: Option<Hint>,
-    /// Why nobody could work on it: the words of who rejected it, or the broker's.
+    /// Why nobody could work on it: the words of who could not read it, or the broker's.
     pub reason: String,
     /// The broker's name of this dead letter, for [`Broker::settle_dead`].
     pub tag: u64,
@@ -75,11 +75,6 @@ pub trait Broker: Send + Sync {
     async fn publish_at(&self, priority: Priority, hints: Vec<Hint>) -> Result<(), BrokerError> {
         let _ = priority;
         self.publish(hints).await
-    }
-    /// Instead of an ack: this hint can be worked on by nobody, and goes to the dead letters with the reason.
-    async fn reject(&self, queue: &str, delivery: &Delivery, reason: &str) -> Result<(), BrokerError> {
-        let _ = reason;
-        self.ack(queue, &[delivery.tag]).await
     }
     /// Instead of an ack: this process is too old (or too young) for the hint, and puts it where a person can see it. The
     /// task stays in the store, and is told of again.

@@ -1,7 +1,8 @@
 //! Reaching a broker: addresses, credentials, TLS; and what is said when it cannot be reached.
 
+use crate::aside::dead;
 use crate::hints::{hints, receive};
-use crate::place;
+use crate::place::{self, Raw};
 use jobpipe_amqp::{AmqpBroker, AmqpSettings, BrokerState};
 use jobpipe_core::Broker;
 use std::time::Duration;
@@ -100,9 +101,10 @@ async fn needs_few_rights() {
         User::with(&format!("{}-maker", settings.prefix), &format!("^{}\\.v1\\.", settings.prefix), &settings.prefix);
     let broker = place::connect(&maker.url(), &settings).await;
     broker.publish(hints(1)).await.unwrap();
-    let got = receive(&broker, 1).await;
-    broker.reject("q", &got[0], "why").await.unwrap();
-    assert_eq!(broker.dead(1).await.unwrap().len(), 1);
+    let raw = Raw::connect(&maker.url(), &settings).await;
+    raw.publish("q.normal", b"no hint").await;
+    assert_eq!(receive(&broker, 1).await.len(), 1);
+    assert_eq!(dead(&broker, 1).await.len(), 1);
     broker.close().await;
 
     let user = User::with(&format!("{}-user", settings.prefix), "^$", &settings.prefix);
