@@ -173,7 +173,7 @@ fn stage(crawl: &Json, transform: &Json) -> Json {
                 "description": "The stage whose records it takes, or a list of such. A crawl may be without.",
                 "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" }, "minItems": 1 }]
             },
-            "queue": { "type": "string", "description": "The queue that its tasks wait in; by default that of its kind." },
+            "queue": { "type": "string", "description": "The queue that its tasks wait in; by default that of its kind. An export to pages has no tasks: who works on `export` keeps pages in step." },
             "crawl": with_description(crawl.clone(), "Fetch pages or answers and take records from them."),
             "transform": with_description(transform.clone(), "Turn records into the records that are wanted."),
             "export": { "$ref": "#/$defs/Export", "description": "Bring records to a place outside." }

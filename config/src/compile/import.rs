@@ -11,6 +11,9 @@ use std::ops::Range;
 /// The longest name of an import or stage.
 const NAME_LIMIT: usize = 100;
 
+/// Whoever works on this queue keeps targets in step.
+const DRAINS: &str = "export";
+
 /// Reads a whole import.
 pub(super) fn read(cx: &mut Cx<'_>, root: &At<'_>) -> Option<Plan> {
     let mut keys = Fields::open(cx, root.clone(), "the keys of an import: name, crawl, transform, export")?;
@@ -98,8 +101,9 @@ fn long_stage(cx: &mut Cx<'_>, name: &str, at: At<'_>) -> Option<Draft> {
         return Some(blank(StageKind::Crawl));
     };
     let from = keys.take("from").map_or_else(Vec::new, |at| read_from(cx, &at));
-    let queue = keys.take("queue").and_then(|at| {
-        let text = cx.text(&at, "the name of a queue")?;
+    let queued = keys.take("queue");
+    let queue = queued.as_ref().and_then(|at| {
+        let text = cx.text(at, "the name of a queue")?;
         check_name(cx, text, at.node.span.clone(), &at.path).then(|| text.to_owned())
     });
     keys.later(cx, &["keep_raw", "each"]);
@@ -122,6 +126,11 @@ fn long_stage(cx: &mut Cx<'_>, name: &str, at: At<'_>) -> Option<Draft> {
         StageKind::Transform => transform::read(cx, work),
         StageKind::Export => export::read_one(cx, work, Some(name)).and_then(|export| export.body),
     };
+    if let (Some(at), Some(Body::Facebook(_))) = (queued.filter(|_| queue.as_deref() != Some(DRAINS)), &body) {
+        let message = "an export to pages has no tasks that could wait in a queue";
+        let problem = Problem::new(codes::CONFLICT, at.key_span, &at.path, message);
+        cx.add(problem.help(format!("remove it: whoever works on the queue `{DRAINS}` keeps pages in step")));
+    }
     Some(Draft { from, queue, body, ..blank(kind) })
 }
 
