@@ -44,6 +44,7 @@ pub struct Settings {
     /// What carries hints between processes: `embedded`, or RabbitMQ by the URLs of its nodes: `$AMQP_URL`. It needs a `store` on a server.
     pub broker: Engine,
     /// What keeps the state: `embedded`, one file in `.jobpipe/`; or a server of MongoDB's protocol by its URL: `$MONGODB_URL`.
+    #[schemars(schema_with = "servers::store_schema")]
     pub store: Engine,
     /// How much one process may use.
     pub limits: Limits,

@@ -15,6 +15,9 @@ use std::fmt;
 /// The word for "no server".
 const EMBEDDED: &str = "embedded";
 
+/// What is said of a server's URL.
+const URL: &str = "The URL of a server, best as a secret: `$MONGODB_URL`, `${file:PATH}`.";
+
 /// Where the store or the broker is.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Engine {
@@ -214,18 +217,27 @@ impl Serialize for Engine {
     }
 }
 
+/// Where the store is: one server, or one cluster by one URL.
+pub(super) fn store_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "anyOf": [
+            { "type": "string", "const": EMBEDDED },
+            { "type": "string", "description": URL }
+        ]
+    })
+}
+
 impl JsonSchema for Engine {
     fn schema_name() -> Cow<'static, str> {
         "Engine".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let url = "The URL of a server, best as a secret: `$MONGODB_URL`, `${file:PATH}`.";
         json_schema!({
             "description": "Where the store or the broker is.",
             "anyOf": [
                 { "type": "string", "const": EMBEDDED },
-                { "type": "string", "description": url },
+                { "type": "string", "description": URL },
                 { "type": "array", "items": { "type": "string" }, "minItems": 1 }
             ]
         })
