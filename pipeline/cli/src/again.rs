@@ -23,8 +23,9 @@ pub(crate) struct How {
     format: Format,
 }
 
-/// Runs the import of `run` once more, with the definition that it had.
-pub(crate) async fn again(at: &Where, run: &str, how: &How) -> Outcome {
+/// Runs the import of `run` once more, with the definition that it had: the whole of it, or where dead letters are named
+/// only what they are about.
+pub(crate) async fn again(at: &Where, run: &str, letters: Vec<String>, how: &How) -> Outcome {
     if at.sandbox {
         return Err(Failure::usage("a run of the sandbox is begun again with `jobpipe run FILE --sandbox`"));
     }
@@ -50,6 +51,7 @@ pub(crate) async fn again(at: &Where, run: &str, how: &How) -> Outcome {
         wait: how.wait,
         yes: false,
         format: how.format,
+        repair: letters,
     };
     Box::pin(run::begin(&Job { args, loaded, plan, place, machine: Machine::new(), stop })).await
 }

@@ -109,12 +109,19 @@ async fn answer(cx: &Cx, plan: &Plan, wish: &Wish) -> Outcome<Answer> {
         return Ok(Answer::Run(closed.run));
     }
     Ok(match import.doc.open {
-        Some(open) if open.definition == definition || Some(&open.facts.run) == ours.as_ref() => {
+        Some(open)
+            if (open.definition == definition && wish.repair.is_empty()) || Some(&open.facts.run) == ours.as_ref() =>
+        {
             Answer::Run(open.facts.run)
         }
         _ if asked => Answer::Waits,
         Some(open) if wish.resume => Answer::Run(open.facts.run),
         Some(_) | None if wish.supersede => Answer::Superseding,
+        Some(open) if !wish.repair.is_empty() => Answer::Refused(format!(
+            "run {} of import `{}` is still open, and dead letters are retried by a run of their own: wait for its end, or \
+             cancel it (JP527)",
+            open.facts.run, plan.name
+        )),
         Some(open) => Answer::Refused(format!(
             "run {} of import `{}` is still open and was started with another definition; go on with that one \
              (--resume), or cancel it and start anew with this file (--new) (JP522)",

@@ -6,8 +6,9 @@ use crate::error::{EngineError, Result};
 use crate::event::Event;
 use crate::failpoint::Point;
 use crate::layout::Layout;
+use crate::repair;
 use crate::sabotage::Rule;
-use jobpipe_core::{DocKind, NewTask, Plan, RunFacts, StageKind, TargetRef, TaskInput};
+use jobpipe_core::{DocKind, NewTask, Plan, RunFacts, StageKind, StagePlan, TargetRef, TaskInput};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -25,6 +26,15 @@ pub struct Wish {
     pub supersede: bool,
     /// The part of the run's id after `@`; a new UUID when there is none.
     pub slot: Option<String>,
+    /// Ids of dead letters: only what they are about is worked on.
+    pub repair: Vec<String>,
+}
+
+impl Wish {
+    /// True when `run` is the one that this wish started.
+    fn is_of(&self, run: &str) -> bool {
+        self.slot.as_deref().is_some_and(|slot| run.rsplit_once('@').is_some_and(|(_, other)| other == slot))
+    }
 }
 
 /// What admission decided.
@@ -55,6 +65,7 @@ enum Decision {
 fn decide(import: &ImportDoc, definition: &str, wish: &Wish) -> Decision {
     match &import.open {
         None => Decision::Start,
+        Some(open) if !wish.repair.is_empty() && !wish.is_of(&open.facts.run) => Decision::Refuse,
         Some(open) if open.definition == definition => Decision::Resume { pinned: false },
         Some(_) if wish.supersede => Decision::Supersede,
         Some(_) if wish.resume => Decision::Resume { pinned: true },
@@ -88,9 +99,12 @@ pub async fn admit(cx: &Cx, plan: &Plan, wish: &Wish) -> Result<Admitted> {
                 crate::admin::cancel(cx, &open.facts.run).await?;
                 return Ok(Admitted::Superseding(open.facts.run.clone()));
             }
-            Decision::Refuse => return Err(refuse(&import.doc, &plan.name)),
+            Decision::Refuse => return Err(refuse(&import.doc, &plan.name, wish)),
             Decision::Start => {
                 let open = open_run(cx, plan, &definition, &targets, &import.doc, wish);
+                if open.repair {
+                    repair::keep(cx, &Layout::new(plan.clone()), &open.facts.run, &wish.repair).await?;
+                }
                 if let Some(run) = start(cx, &plan.name, &import, import.doc.clone(), open).await? {
                     return Ok(Admitted::Started(run));
                 }
@@ -138,8 +152,17 @@ async fn begun(cx: &Cx, import: &ImportDoc, name: &str, wish: &Wish) -> Result<O
     Ok(cx.store.doc(DocKind::Run, &run).await?.map(|_| run))
 }
 
-fn refuse(import: &ImportDoc, name: &str) -> EngineError {
+fn refuse(import: &ImportDoc, name: &str, wish: &Wish) -> EngineError {
     let run = import.open.as_ref().map_or("", |open| open.facts.run.as_str());
+    if !wish.repair.is_empty() {
+        return EngineError::Refused {
+            code: "JP527",
+            message: format!(
+                "run {run} of import `{name}` is still open, and dead letters are retried by a run of their own: \
+                 wait for its end, or cancel it (`jobpipe runs cancel {run}`)"
+            ),
+        };
+    }
     EngineError::Refused {
         code: "JP522",
         message: format!(
@@ -181,6 +204,7 @@ fn open_run(
         targets: targets.clone(),
         approved: wish.approved,
         launch: None,
+        repair: !wish.repair.is_empty(),
     }
 }
 
@@ -209,8 +233,8 @@ pub async fn ensure(cx: &Cx, open: &OpenRun) -> Result<()> {
     docs::insert(&*cx.store, &*cx.ids, DocKind::Run, run, &RunDoc::new(open.clone())).await?;
     let layout = cx.layout(&open.definition).await?;
     let mut roots = Vec::new();
-    for stage in layout.working().filter(|stage| stage.kind == StageKind::Crawl && stage.from.is_empty()) {
-        let tasks = root_tasks(cx, &layout, open, &stage.name)?;
+    for stage in layout.working().filter(|stage| has_roots(open, stage)) {
+        let tasks = root_tasks(cx, &layout, open, &stage.name).await?;
         for task in &tasks {
             if let TaskInput::Requests(requests) = &task.input {
                 let prints: Vec<String> = requests.iter().map(|request| request.id.clone()).collect();
@@ -225,8 +249,17 @@ pub async fn ensure(cx: &Cx, open: &OpenRun) -> Result<()> {
     Ok(())
 }
 
-/// The tasks that start a stage; empty for one that is `from` others.
-pub fn root_tasks(cx: &Cx, layout: &Layout, open: &OpenRun, stage: &str) -> Result<Vec<NewTask>> {
+/// Whether a run may have tasks that start this stage.
+pub(crate) fn has_roots(open: &OpenRun, stage: &StagePlan) -> bool {
+    open.repair || (stage.kind == StageKind::Crawl && stage.from.is_empty())
+}
+
+/// The tasks that start a stage; empty for one that is `from` others, but for what a repair run works on.
+pub async fn root_tasks(cx: &Cx, layout: &Layout, open: &OpenRun, stage: &str) -> Result<Vec<NewTask>> {
+    if open.repair {
+        let all = repair::roots(cx, &open.facts.run).await?;
+        return Ok(all.into_iter().filter(|task| task.stage == stage).collect());
+    }
     let Some(plan) = layout.plan.stage(stage) else { return Ok(Vec::new()) };
     let code = cx.stages.stage(&layout.plan, stage).map_err(EngineError::Stage)?;
     let requests = code.roots(&open.facts).map_err(EngineError::Stage)?;
@@ -252,8 +285,14 @@ mod tests {
             since: BTreeMap::new(),
             limit: None,
         };
-        let open =
-            OpenRun { definition: definition.into(), facts, targets: BTreeMap::new(), approved: false, launch: None };
+        let open = OpenRun {
+            definition: definition.into(),
+            facts,
+            targets: BTreeMap::new(),
+            approved: false,
+            launch: None,
+            repair: false,
+        };
         ImportDoc { open: Some(open), ..ImportDoc::default() }
     }
 

@@ -95,7 +95,7 @@ async fn step_open(cx: &Cx, layout: &Layout, run: &Read<RunDoc>) -> Result<Step>
 
 /// What the run may conclude, from what its tasks left.
 fn verdict(run: &RunDoc) -> Verdict {
-    let whole = !run.cancel && run.open.facts.limit.is_none();
+    let whole = !run.cancel && run.open.facts.limit.is_none() && !run.open.repair;
     Verdict {
         clean: whole && !run.reasons.iter().any(|reason| reason.not_clean),
         exhaustive: whole && !run.reasons.iter().any(|reason| reason.not_exhaustive),
@@ -113,8 +113,8 @@ async fn is_complete(cx: &Cx, layout: &Layout, run: &RunDoc, stage: &StagePlan) 
     if cx.keeps(Rule::CloseOrder) && open().await? {
         return Ok(false);
     }
-    if stage.from.is_empty() {
-        let ids: Vec<String> = match admission::root_tasks(cx, layout, &run.open, &stage.name) {
+    if admission::has_roots(&run.open, stage) {
+        let ids: Vec<String> = match admission::root_tasks(cx, layout, &run.open, &stage.name).await {
             Ok(roots) => roots.into_iter().map(|task| task.id).collect(),
             // who only ends a cancelled run need not know its stages
             Err(_) if run.cancel => Vec::new(),
@@ -182,7 +182,8 @@ async fn make_files(cx: &Cx, layout: &Layout, run: &RunDoc) -> Result<()> {
     let nothing = read_nothing(cx, layout, run).await?;
     let untold = admission::import(cx, &facts.import).await?.doc.closed.map(|closed| closed.untold).unwrap_or_default();
     let mut tasks = Vec::new();
-    for stage in layout.files() {
+    // a file of the records of a run would lose those that did not fail
+    for stage in layout.files().filter(|stage| !run.open.repair || stage.feed != Feed::Run) {
         // what changed is told all the same: no later file would tell it
         let tells = nothing && stage.feed == Feed::Changes && {
             let (ledger, above) = (layout.ledger_of(stage), (facts.seq, String::new()));

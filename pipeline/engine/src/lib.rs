@@ -35,6 +35,7 @@ mod leases;
 mod named;
 mod patience;
 mod relay;
+mod repair;
 mod rest;
 mod retention;
 mod settle;

@@ -63,11 +63,12 @@ struct Show {
     place: Where,
 }
 
-/// Run the import of dead letters again, and drop those that it settles.
+/// Work once more on what failed, and drop the letters.
 ///
-/// The whole source is asked again, with the definition of the letters' run;
-/// what fails once more is a new dead letter. A record that an incremental
-/// crawl lists no more is not asked again.
+/// A run of these inputs alone, with the definition of the letters' run:
+/// pages are asked again, records are read again from the page that they came
+/// from. Nothing counts as gone, no cursor moves, and files of the records of
+/// a run are not written. What fails once more is a new dead letter.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -209,9 +210,10 @@ async fn retry(args: Retry) -> Outcome {
             newest.import, other.import
         )));
     }
-    let exit = again(&args.place, &newest.run, &args.how).await?;
-    if matches!(exit, Exit::Succeeded | Exit::Partial | Exit::Draining) {
-        // what the new run wrote under the same id is about the new run
+    let ids = letters.iter().map(|letter| letter.id.clone()).collect();
+    let exit = again(&args.place, &newest.run, ids, &args.how).await?;
+    if matches!(exit, Exit::Succeeded | Exit::Partial | Exit::Draining | Exit::Failed) {
+        // the run has ended: what failed once more lies in letters of its own
         remove(&place, &letters).await?;
     }
     Ok(exit)

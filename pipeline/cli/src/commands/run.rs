@@ -70,6 +70,9 @@ pub(crate) struct Args {
     /// A live view and tables, or one JSON object a line.
     #[arg(long, value_enum, default_value = "human")]
     pub(crate) format: Format,
+    /// Dead letters that are retried: not asked for in so many words.
+    #[arg(skip)]
+    pub(crate) repair: Vec<String>,
 }
 
 impl Args {
@@ -80,6 +83,7 @@ impl Args {
             resume: self.resume,
             supersede: self.new,
             slot: Some(machine.ids.run()),
+            repair: self.repair.clone(),
         }
     }
 }

@@ -226,7 +226,7 @@ async fn cancel(args: One) -> Outcome {
 
 async fn retry(args: Retry) -> Outcome {
     let run = named(&*compose::reader(&args.place.find()?).await?, &args.run).await?;
-    again(&args.place, &run, &args.how).await
+    again(&args.place, &run, Vec::new(), &args.how).await
 }
 
 async fn approve(args: One) -> Outcome {

@@ -71,6 +71,6 @@ impl From<Args> for run::Args {
     fn from(args: Args) -> Self {
         let Args { file, env, limit, resume, new, yes, format } = args;
         let wait = jobpipe_config::grammar::Period::from_ms(0);
-        Self { file, env, sandbox: false, limit, dry_run: false, resume, new, wait, yes, format }
+        Self { file, env, sandbox: false, limit, dry_run: false, resume, new, wait, yes, format, repair: Vec::new() }
     }
 }

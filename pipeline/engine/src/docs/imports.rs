@@ -69,6 +69,14 @@ pub struct OpenRun {
     /// The launch that it comes of; `None`: it was started by hand.
     #[serde(default)]
     pub launch: Option<Waiting>,
+    /// It works on what failed in an earlier run, and on nothing else.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub repair: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// The last closed run.

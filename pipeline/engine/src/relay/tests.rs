@@ -72,7 +72,14 @@ pub(crate) async fn insert_run(cx: &Cx, state: RunState) {
         since: BTreeMap::new(),
         limit: None,
     };
-    let open = OpenRun { definition: plan.hash(), facts, targets: BTreeMap::new(), approved: false, launch: None };
+    let open = OpenRun {
+        definition: plan.hash(),
+        facts,
+        targets: BTreeMap::new(),
+        approved: false,
+        launch: None,
+        repair: false,
+    };
     let run = RunDoc { state, cleared: state == RunState::Closed, ..RunDoc::new(open) };
     docs::insert(&*cx.store, &*cx.ids, DocKind::Run, "acme@1", &run).await.unwrap();
     admission::import(cx, "acme").await.unwrap();
