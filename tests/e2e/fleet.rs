@@ -199,6 +199,34 @@ fn what_cannot_be_shared_is_refused_before_anything_is_begun() {
 }
 
 #[test]
+fn a_worker_has_more_slots_while_work_waits_and_few_when_it_is_idle() {
+    let _alone = servers::alone();
+    let world = World::new();
+    let servers = Servers::new();
+    let [desk, place] = [(); 2].map(|()| machine(3, &world.pages.base_url, &servers));
+    let refused = place.jobpipe(&["worker", "--autoscale", "8,1"]).expect(2).err;
+    assert!(refused.contains("the smaller one first"), "{refused}");
+    place.jobpipe(&["worker", "--autoscale", "1,8", "--concurrency", "4"]).expect(2);
+
+    world.site.answer(career_site::Target::All, career_site::Answer::SlowMs(200), None);
+    let worker = Worker::start(&place, &["--autoscale", "1,8"]);
+    worker.wait_for_note("works on crawl, transform, export, 1 to 8 tasks at once");
+    // without a bound of its own a task asks for four pages at once
+    let import = quickstart(&world.site).replace("  concurrency: 8 ", "  # ");
+    desk.write("import.yml", &import);
+    let run = desk.jobpipe(&["submit", "import.yml"]).expect(0).out;
+    for slots in ["2", "4", "8"] {
+        worker.wait_for_note(&format!("{slots} tasks at once from now on"));
+    }
+    servers::until("no more pages are asked for at once than by one task or two", || {
+        world.site.report().most_in_flight > 8
+    });
+    assert_eq!(ended(&desk, run.trim())["state"], "succeeded");
+    worker.wait_for_note("1 tasks at once from now on");
+    assert!(world.site.report().most_in_flight <= 8 * 4 + 1);
+}
+
+#[test]
 fn a_page_waits_while_no_worker_has_its_token() {
     let _alone = servers::alone();
     let world = World::new();

@@ -105,6 +105,8 @@ pub struct PageSettings {
 pub struct Limits {
     /// Tasks at work at once; absent = by the machine.
     pub workers: Option<u32>,
+    /// How long one task may ask its sources, `10m` by default: then it puts back what it has not asked yet; 30 s later it is broken off.
+    pub task: Period,
     /// The largest page or answer, after decompression: `10MiB` by default.
     pub body: Size,
     /// The largest file that is read: `1GiB` by default.
@@ -125,7 +127,12 @@ impl Default for Settings {
             pages: Ordered::new(),
             broker: Engine::Embedded,
             store: Engine::Embedded,
-            limits: Limits { workers: None, body: Size::from_bytes(10 << 20), file: Size::from_bytes(1 << 30) },
+            limits: Limits {
+                workers: None,
+                task: Period::from_ms(600_000),
+                body: Size::from_bytes(10 << 20),
+                file: Size::from_bytes(1 << 30),
+            },
             allow_private: Vec::new(),
             file_roots: Vec::new(),
         }

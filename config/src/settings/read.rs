@@ -279,6 +279,9 @@ impl Reading<'_, '_> {
         if let Some(at) = keys.take("workers") {
             settings.limits.workers = self.cx.small_count(&at, 1);
         }
+        if let Some(at) = keys.take("task") {
+            put(&mut settings.limits.task, self.parsed::<Period>(&at, "a duration such as 10m"));
+        }
         if let Some(at) = keys.take("body") {
             put(&mut settings.limits.body, self.parsed::<Size>(&at, "a size such as 10MiB"));
         }

@@ -8,7 +8,7 @@ use crate::poison;
 use crate::stop::StopFlag;
 use jobpipe_amqp::{AmqpBroker, AmqpSettings};
 use jobpipe_config::grammar::Period;
-use jobpipe_config::settings::Servers;
+use jobpipe_config::settings::{Limits, Servers, Settings};
 use jobpipe_core::{
     Broker, Clock, ErrorClass, FileExport, Ids, Plan, Sink, Stage, Stages, StateStore, StoreError, SystemClock,
     SystemIds, TaskError,
@@ -50,8 +50,8 @@ pub(crate) struct Parts {
     pub(crate) stages: Arc<dyn Stages>,
     pub(crate) events: Arc<dyn Events>,
     pub(crate) stop: Arc<StopFlag>,
-    /// Tasks at work at once; `None` = the engine's own number.
-    pub(crate) workers: Option<u32>,
+    /// How much the process may use.
+    pub(crate) limits: Limits,
 }
 
 /// What one worker of several is.
@@ -60,6 +60,8 @@ pub(crate) struct Hand {
     pub(crate) name: String,
     /// The queues that it works on; empty = the engine's own.
     pub(crate) queues: Vec<String>,
+    /// Its tasks at once while nothing waits for it, where their number follows its backlog.
+    pub(crate) least: Option<u32>,
 }
 
 /// How a store is opened.
@@ -141,6 +143,7 @@ pub(crate) fn worker(
     if !hand.queues.is_empty() {
         settings.queues.clone_from(&hand.queues);
     }
+    settings.least_slots = hand.least.map(count);
     at_work(place, store, Arc::clone(&carrier.broker), parts, settings, &hand.name)
 }
 
@@ -157,10 +160,15 @@ fn at_work(
     let time = poison::time()?.unwrap_or(TIME);
     let pool = Pool::new(threads, Some(Arc::new(ChildProcess::of_this_program(time)?))).with_time(time);
     let parts = Parts { stages: poison::obeyed(parts.stages)?, ..parts };
-    if let Some(workers) = parts.workers {
-        settings.slots = usize::try_from(workers).unwrap_or(usize::MAX);
+    if let Some(workers) = parts.limits.workers {
+        settings.slots = count(workers);
     }
+    settings.soft_limit = parts.limits.task.duration();
     Ok(assemble((store, broker), parts, Arc::new(pool), failpoints()?, settings, name))
+}
+
+fn count(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// A process that admits runs to a store that others work on, and computes nothing.
@@ -215,7 +223,7 @@ fn assemble(
     settings: EngineSettings,
     name: &str,
 ) -> Arc<Cx> {
-    let Parts { machine, stages, events, stop, workers: _ } = parts;
+    let Parts { machine, stages, events, stop, limits: _ } = parts;
     let owner = format!("{name}-{}-{:x}", std::process::id(), machine.ids.nonce());
     Arc::new(Cx {
         store,
@@ -251,7 +259,7 @@ fn without_stages() -> Parts {
         stages: Arc::new(NoStages),
         events: Arc::new(NoEvents),
         stop: Arc::new(StopFlag::default()),
-        workers: None,
+        limits: Settings::default().limits,
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) async fn run(job: Job) -> Outcome {
         stages: Arc::new(DryStages(Arc::clone(&registry))),
         events: Arc::new(DryEvents(sender)),
         stop: Arc::clone(&job.stop),
-        workers: job.loaded.settings.limits.workers,
+        limits: job.loaded.settings.limits,
     };
     let cx = compose::engine(&place, parts).await?;
     let real = real_store(&job.place).await?;

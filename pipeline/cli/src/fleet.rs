@@ -58,7 +58,7 @@ pub(crate) async fn submit(job: &Job, wish: &Wish, note: &mut (dyn FnMut(&str) +
         stages: Arc::new(job.registry(None)?),
         events: Arc::new(NoEvents),
         stop: Arc::clone(&job.stop),
-        workers: None,
+        limits: job.loaded.settings.limits,
     };
     let cx = compose::submitter(&job.place, parts).await?;
     let run = tokio::select! {

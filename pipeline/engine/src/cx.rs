@@ -24,6 +24,8 @@ pub struct EngineSettings {
     pub queues: Vec<String>,
     /// Tasks that run at once.
     pub slots: usize,
+    /// Where their number follows the backlog: so many while there is none, and up to `slots` while there is.
+    pub least_slots: Option<usize>,
     /// Targets that are drained at once.
     pub drains: usize,
     /// Hints of a queue kept out at a time, at most.
@@ -65,6 +67,7 @@ impl Default for EngineSettings {
             name: String::new(),
             queues: ["crawl", "transform", "export"].map(str::to_owned).to_vec(),
             slots: 16,
+            least_slots: None,
             drains: 8,
             window: 1_000,
             batch_records: 1_000,

@@ -129,7 +129,7 @@ async fn gather(
             class: ErrorClass::Transient,
             code: "JP197".to_owned(),
             message: format!(
-                "stage `{}`: asking took more than {:?} and was broken off; put fewer requests into one task or raise the limit of the source's rate",
+                "stage `{}`: asking took more than {:?} and was broken off; raise `limits: {{ task }}` of the settings, or the source's `rate:`",
                 first.name, soft + GRACE
             ),
             retry_after_ms: None,

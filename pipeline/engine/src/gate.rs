@@ -17,6 +17,8 @@ const CROWDED: Duration = Duration::from_millis(250);
 /// What limits how many tasks run at once.
 pub(crate) struct Gate {
     slots: Semaphore,
+    /// How many there are, taken ones included.
+    all: AtomicUsize,
     /// How many tasks have given their slot back.
     computed: AtomicUsize,
     /// What was computed and waits to be written holds no slot but a part of this: many commits share a transaction.
@@ -32,6 +34,7 @@ impl Gate {
     pub(crate) fn new(slots: usize) -> Self {
         Self {
             slots: Semaphore::new(slots),
+            all: AtomicUsize::new(slots),
             computed: AtomicUsize::new(0),
             unwritten: Semaphore::new(execute::UNWRITTEN as usize),
             alone: RwLock::new(()),
@@ -48,6 +51,24 @@ impl Gate {
     /// Tasks that could begin now.
     pub(crate) fn free_slots(&self) -> usize {
         self.slots.available_permits()
+    }
+
+    /// How many tasks could be computed at once.
+    pub(crate) fn slots(&self) -> usize {
+        self.all.load(Ordering::Relaxed)
+    }
+
+    /// From now on so many tasks may be computed at once, as far as no task that runs has to end for it; gives how many.
+    pub(crate) fn resize(&self, wanted: usize) -> usize {
+        let all = self.slots();
+        let now = if wanted > all {
+            self.slots.add_permits(wanted - all);
+            wanted
+        } else {
+            all - self.slots.forget_permits(all - wanted)
+        };
+        self.all.store(now, Ordering::Relaxed);
+        now
     }
 
     /// Nothing that is computed now is waited for any more.

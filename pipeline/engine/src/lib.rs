@@ -38,6 +38,7 @@ mod relay;
 mod repair;
 mod rest;
 mod retention;
+mod scale;
 mod settle;
 mod sort;
 mod take;

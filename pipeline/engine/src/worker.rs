@@ -7,7 +7,7 @@ use crate::gate::Gate;
 use crate::leases::{self, Claim, Held};
 use crate::patience::Patience;
 use crate::rest::{REST, Rest};
-use crate::{admin, closing, dead_hints, dispatch, drain, scheduler, sweep, take, versions, workers};
+use crate::{admin, closing, dead_hints, dispatch, drain, scale, scheduler, sweep, take, versions, workers};
 use jobpipe_core::{DocKind, Millis};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub async fn serve(cx: Arc<Cx>) -> Result<()> {
     let patience = Patience::new(&cx, halt.subscribe());
     let held = Arc::new(Held::default());
     let memory = take_over(&cx, patience.clone(), &held).await?;
-    let gate = Arc::new(Gate::new(cx.settings.slots));
+    let gate = Arc::new(Gate::new(cx.settings.least_slots.unwrap_or(cx.settings.slots)));
     let idle = tokio::sync::watch::Sender::new(false);
     let mut loops: JoinSet<Result<()>> = JoinSet::new();
     if let Some(ttl) = cx.settings.lease_ttl {
@@ -39,6 +39,9 @@ pub async fn serve(cx: Arc<Cx>) -> Result<()> {
     let tail = loops.len();
     for queue in cx.settings.queues.clone() {
         loops.spawn(take::work(Arc::clone(&cx), patience.clone(), Arc::clone(&gate), Arc::clone(&held), queue));
+    }
+    if let Some(least) = cx.settings.least_slots {
+        loops.spawn(scale::run(Arc::clone(&cx), patience.clone(), Arc::clone(&gate), least));
     }
     loops.spawn(dispatch::run(Arc::clone(&cx), patience.clone()));
     loops.spawn(close(Arc::clone(&cx), patience.clone()));

@@ -192,7 +192,7 @@ async fn as_engine(job: &Job, wish: &Wish, watcher: &mut Watcher) -> Outcome {
         stages: Arc::new(registry),
         events: sender,
         stop: Arc::clone(&job.stop),
-        workers: job.loaded.settings.limits.workers,
+        limits: job.loaded.settings.limits,
     };
     let cx = compose::engine(&job.place, parts).await?;
     tracing::info!(import = job.plan.name, file = %job.args.file.display(), "run");

@@ -8,7 +8,7 @@ use crate::registry::{self, Wiring};
 use crate::stop::{self, StopFlag};
 use crate::watch::{self, Format};
 use crate::{load, log};
-use jobpipe_config::settings::Servers;
+use jobpipe_config::settings::{Limits, Servers};
 use jobpipe_core::{StateStore, Stop, StoreError};
 use jobpipe_engine::event::Event;
 use jobpipe_engine::{Cx, FleetLimiter};
@@ -25,6 +25,8 @@ const GOODBYE: Duration = Duration::from_secs(3);
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 /// What any of them waits at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// Tasks at once at most.
+const MOST_SLOTS: u32 = 10_000;
 const FIRST_SIGNAL: &str =
     "stopping: running tasks are finished, what is left goes to others (once more: stop at once; nothing is lost)";
 
@@ -38,6 +40,7 @@ const FIRST_SIGNAL: &str =
 #[command(after_help = "\
 Examples:
   jobpipe worker --env prod
+  jobpipe worker --env prod --autoscale 2,64
   jobpipe worker --env prod --queues export --concurrency 4 --name posts-1")]
 pub(crate) struct Args {
     /// A folder of the project, or a file in it [default: the current folder].
@@ -47,8 +50,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", env = "JOBPIPE_ENV", hide_env = true)]
     env: Option<String>,
     /// Tasks at work at once [default: `limits.workers`, else 16].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_SLOTS)))]
     concurrency: Option<u32>,
+    /// Let the tasks at once follow the backlog: MAX while anything waits in
+    /// the queues, MIN when there is nothing to do.
+    #[arg(long, value_name = "MIN,MAX", value_parser = range, conflicts_with = "concurrency")]
+    autoscale: Option<(u32, u32)>,
     /// Work on these queues alone [default: crawl,transform,export].
     #[arg(long, value_name = "QUEUE,...", value_delimiter = ',')]
     queues: Vec<String>,
@@ -58,6 +65,13 @@ pub(crate) struct Args {
     /// Lines for people, or one JSON object for each event.
     #[arg(long, value_enum, default_value = "human")]
     format: Format,
+}
+
+impl Args {
+    /// Tasks at once at most.
+    fn slots(&self) -> Option<u32> {
+        self.autoscale.map(|(_, most)| most).or(self.concurrency)
+    }
 }
 
 pub(crate) async fn run(args: Args) -> Outcome {
@@ -75,7 +89,11 @@ pub(crate) async fn run(args: Args) -> Outcome {
     stop::listen(&stop, FIRST_SIGNAL)?;
     log::start(&place.state)?;
     let machine = Machine::new();
-    let hand = Hand { name: args.name.clone().unwrap_or_else(machine_name), queues: args.queues.clone() };
+    let hand = Hand {
+        name: args.name.clone().unwrap_or_else(machine_name),
+        queues: args.queues.clone(),
+        least: args.autoscale.map(|(least, _)| least),
+    };
     let carrier = compose::broker(&place, &hand.name)?;
     let mut teller = Teller::new(args.format);
     let Some(store) = connected(servers, &machine, &stop, &mut teller).await? else { return Ok(Exit::Succeeded) };
@@ -87,12 +105,13 @@ pub(crate) async fn run(args: Args) -> Outcome {
         stages: Arc::new(registry),
         events: sender,
         stop: Arc::clone(&stop),
-        workers: args.concurrency.or(loaded.settings.limits.workers),
+        limits: Limits { workers: args.slots().or(loaded.settings.limits.workers), ..loaded.settings.limits },
     };
     let cx = compose::worker(&place, store, &carrier, parts, &hand)?;
     teller.say(&format!("worker {} (process {})", hand.name, std::process::id()));
     let settings = &cx.settings;
-    teller.say(&format!("works on {}, {} tasks at once", settings.queues.join(", "), settings.slots));
+    let least = settings.least_slots.map_or_else(String::new, |least| format!("{least} to "));
+    teller.say(&format!("works on {}, {least}{} tasks at once", settings.queues.join(", "), settings.slots));
     teller.say(&format!("store  {}", place.shown()));
     teller.say(&format!("broker {}", place.shown_broker()));
     if carrier.amqp.is_none() {
@@ -176,6 +195,14 @@ async fn serve(
         None => teller.say("ended: what was still at work is done by another worker, once its lease has lapsed"),
     }
     Ok(Exit::Succeeded)
+}
+
+/// `MIN,MAX`.
+fn range(text: &str) -> Result<(u32, u32), String> {
+    let parsed =
+        text.split_once(',').and_then(|(least, most)| Some((least.trim().parse().ok()?, most.trim().parse().ok()?)));
+    let right = |(least, most): &(u32, u32)| (1..=*most).contains(least) && *most <= MOST_SLOTS;
+    parsed.filter(right).ok_or_else(|| format!("expected two numbers, the smaller one first: 2,32 (1 to {MOST_SLOTS})"))
 }
 
 /// A worker's name: in leases, logs and the broker's view.
