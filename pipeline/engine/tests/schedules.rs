@@ -44,7 +44,7 @@ fn start(world: &World, works: bool, failpoints: Arc<dyn Failpoints>) -> Process
     let (cx, stop) = world.cx(failpoints);
     let cx = Arc::into_inner(cx).unwrap();
     // hours pass in which nothing happens: loops that look ten times a second would make them long
-    let (tick, sweep_every) = (Duration::from_secs(5), Duration::from_secs(20));
+    let (tick, sweep_every) = (Duration::from_secs(4), Duration::from_secs(20));
     let settings = EngineSettings { launches: true, tick, sweep_every, ..cx.settings.clone() };
     let cx = Arc::new(Cx { settings, ..cx });
     let engine = if works { tokio::spawn(serve(cx)) } else { tokio::spawn(serve_schedules(cx)) };
