@@ -34,6 +34,8 @@ named! {
         SinceSeq = "since_seq": "the cursor moves only forward in the order of runs",
         SinceCap = "since_cap": "the cursor does not pass the time at which the run began",
         AdmitOpen = "admit_open": "an import has one open run",
+        SlotTaken = "slot_taken": "a slot is taken in the write that starts its run",
+        QueueFirst = "queue_first": "what waits is launched before a slot that is due",
         SweepRun = "sweep_run": "the sweep inserts the run that a crash skipped",
         // heads
         HeadsGen = "heads_gen": "a head is not written by a run older than the one that saw it last",

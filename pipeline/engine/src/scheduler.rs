@@ -128,6 +128,7 @@ async fn look(cx: &Cx, name: &str, schedule: Read<ScheduleDoc>) -> Result<Look> 
             since: schedule.doc.since,
             ended: &ended,
             now,
+            sabotage: cx.sabotage,
         });
         match act {
             Act::Start { launch: waiting, import: new } => {

@@ -124,7 +124,7 @@ impl Fleet {
             if let Some((least, most)) = sleep.filter(|_| self.world.chance.hit(0.5)) {
                 let time = quiet + Duration::from_millis(self.world.chance.between(least, most));
                 self.world.tell(|| format!("{}  sleeps through it for {time:?}", slot.gate.name));
-                slot.gate.pause(time);
+                slot.gate.sleep_through(time);
             } else {
                 slot.gate.kill();
             }

@@ -18,6 +18,7 @@ mod store;
 mod story;
 mod sum;
 mod tamper;
+mod timetable;
 mod world;
 
 pub use slant::Slant;

@@ -26,6 +26,8 @@ pub(crate) struct Gate {
     dead: AtomicBool,
     /// It dies at the next failpoint.
     doomed: AtomicBool,
+    /// It slept while the store was replaced: it may give up at what it does not find there.
+    lost: AtomicBool,
     /// When the store failed it last: it waits, or is on its way out.
     failed: Mutex<Option<Instant>>,
     /// Until when it stops; the last time, when it is over.
@@ -40,6 +42,7 @@ impl Gate {
             name,
             dead: AtomicBool::new(false),
             doomed: AtomicBool::new(false),
+            lost: AtomicBool::new(false),
             failed: Mutex::new(None),
             paused: Mutex::new(None),
             woken: Notify::new(),
@@ -95,8 +98,15 @@ impl Gate {
         let until = *self.paused.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = *self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         self.is_dead()
+            || self.lost.load(Ordering::Relaxed)
             || failed.is_some_and(|failed| failed + PATIENCE + recently > Instant::now())
             || until.is_some_and(|until| until + recently > Instant::now())
+    }
+
+    /// The process stops, and the store is replaced meanwhile.
+    pub(crate) fn sleep_through(&self, time: Duration) {
+        self.lost.store(true, Ordering::Relaxed);
+        self.pause(time);
     }
 
     pub(crate) fn move_clock(&self, by: i64) {

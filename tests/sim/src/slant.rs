@@ -29,6 +29,8 @@ pub enum Slant {
     Tokens,
     /// Posts are replaced, changed and withdrawn the moment they are made.
     Hasty,
+    /// Runs are launched by a schedule, by all processes at once.
+    Timetable,
 }
 
 /// What the story does how often.
@@ -92,7 +94,7 @@ pub(crate) struct Bent<'a> {
 
 impl Slant {
     /// Every one.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Any,
         Self::Duel,
         Self::Definitions,
@@ -102,6 +104,7 @@ impl Slant {
         Self::Listing,
         Self::Tokens,
         Self::Hasty,
+        Self::Timetable,
     ];
 
     /// Its name.
@@ -120,7 +123,7 @@ impl Slant {
             Any,
             Any,
             Any,
-            Any,
+            Timetable,
             Duel,
             Duel,
             Duel,
@@ -143,7 +146,7 @@ impl Slant {
     pub(crate) fn processes(self, chance: &Chance) -> Option<usize> {
         match self {
             Self::Duel | Self::Cursor | Self::Restore => Some(2),
-            Self::Definitions | Self::Sources => Some(*chance.one(&[2, 2, 3])),
+            Self::Definitions | Self::Sources | Self::Timetable => Some(*chance.one(&[2, 2, 3])),
             Self::Listing => Some(1),
             Self::Hasty => Some(*chance.one(&[1, 1, 2])),
             Self::Any | Self::Tokens => None,
@@ -154,7 +157,13 @@ impl Slant {
     pub(crate) fn losable(self) -> Option<bool> {
         match self {
             Self::Restore => Some(true),
-            Self::Duel | Self::Definitions | Self::Sources | Self::Cursor | Self::Listing | Self::Hasty => Some(false),
+            Self::Duel
+            | Self::Definitions
+            | Self::Sources
+            | Self::Cursor
+            | Self::Listing
+            | Self::Hasty
+            | Self::Timetable => Some(false),
             Self::Any | Self::Tokens => None,
         }
     }
@@ -171,6 +180,7 @@ impl Slant {
             Self::Listing => listing(bent),
             Self::Tokens => bent.habits.tokens = 0.5,
             Self::Hasty => hasty(chance, bent),
+            Self::Timetable => timetable(chance, bent),
         }
     }
 
@@ -325,4 +335,12 @@ fn hasty(chance: &Chance, bent: Bent<'_>) {
     habits.patience = 10;
     habits.rest = &[0, 0, 1];
     habits.kinds = &[0, 4, 4, 5, 6, 7, 13, 13];
+}
+
+fn timetable(chance: &Chance, bent: Bent<'_>) {
+    let Bent { habits, faults, settings, .. } = bent;
+    settings.launches = true;
+    faults.focus = *chance.one(&[Point::SlotNoted, Point::SlotNext, Point::AdmitImport, Point::EnsureRun]);
+    faults.die_there = *chance.one(&[0.0, 0.05, 0.2]);
+    habits.rest = &[0];
 }

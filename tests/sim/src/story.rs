@@ -12,9 +12,10 @@ use crate::shape::Shape;
 use crate::slant::{Bent, Habits, Slant};
 use crate::source::Source;
 use crate::tamper;
+use crate::timetable::{self, Deed};
 use crate::world::World;
 use jobpipe_conformance::MemoryStore;
-use jobpipe_core::StoreError;
+use jobpipe_core::{Plan, StoreError};
 use jobpipe_engine::admission::{self, Admitted, Wish};
 use jobpipe_engine::failpoint::Point;
 use jobpipe_engine::{EngineError, admin};
@@ -87,8 +88,11 @@ impl Story {
         for number in 0..u32::try_from(items).unwrap_or(ITEMS) {
             self.add(number);
         }
+        if self.slant == Slant::Timetable {
+            self.timetable().await;
+        }
         let runs = self.chance.between(self.habits.runs.0, self.habits.runs.1);
-        for _ in 0..runs {
+        for _ in 0..if self.slant == Slant::Timetable { 0 } else { runs } {
             self.one_run().await;
             self.disaster().await;
             if self.world.violation().is_some() {
@@ -100,6 +104,7 @@ impl Story {
         self.mend_tokens();
         self.rest("after the last fault").await;
         check::ledger(&self.world).await;
+        timetable::check(&self.world).await;
         self.mend_source();
         let more = self.shape.gone.map_or(1, |gone| gone.after + 1);
         for _ in 0..more {
@@ -321,6 +326,72 @@ impl Story {
         }
         if self.chance.hit(self.habits.backup) {
             self.backup = Some(self.world.store().copy());
+        }
+    }
+
+    /// The import is launched by its schedule for a while.
+    async fn timetable(&mut self) {
+        let schedule = timetable::schedule(&self.chance);
+        self.world.tell(|| format!("schedule: {schedule}"));
+        let plan = |shape: &Shape| Plan { schedule: Some(schedule.clone()), ..shape.plan() };
+        self.until_done(Deed::Deploy(Box::new(plan(&self.shape)))).await;
+        let until = Instant::now() + Duration::from_secs(self.chance.between(30, 150));
+        while Instant::now() < until && self.world.violation().is_none() {
+            self.fleet.turn().await;
+            self.meanwhile();
+            if self.chance.hit(0.05) {
+                self.change_source(2);
+            }
+            if self.chance.hit(0.003) {
+                self.cancel().await;
+            }
+            if self.chance.hit(0.003) {
+                self.shape.redefine(&self.chance, true);
+                self.world.pages().listed.clone_from(&self.shape.now.targets);
+                self.until_done(Deed::Deploy(Box::new(plan(&self.shape)))).await;
+            }
+            if schedule["overlap"] != "cancel_other" && self.chance.hit(0.004) {
+                // whoever triggers does not ask again
+                self.attempt(Deed::Trigger).await;
+            }
+            if self.chance.hit(0.004) {
+                self.fleet.end_all(None, Duration::ZERO).await;
+                let away = Duration::from_secs(self.chance.between(1, 200));
+                self.world.tell(|| format!("nobody is there for {away:?}"));
+                tokio::time::sleep(away).await;
+            }
+        }
+        self.until_done(Deed::Withdraw).await;
+    }
+
+    /// Somebody asks for something until it is done.
+    async fn until_done(&mut self, deed: Deed) {
+        let until = Instant::now() + Duration::from_secs(300);
+        while self.world.violation().is_none() && !self.attempt(deed.clone()).await {
+            if Instant::now() > until {
+                self.world.violated(|| format!("I10: it could not be done for 300 s: {deed:?}"));
+            }
+        }
+    }
+
+    /// Somebody asks for something, and may die on the way; true when it is known to be done.
+    async fn attempt(&mut self, deed: Deed) -> bool {
+        let (gate, cx) = self.fleet.client();
+        let asked = tokio::spawn(deed.done(cx));
+        while !asked.is_finished() && !gate.is_dead() {
+            self.fleet.turn().await;
+        }
+        if gate.is_dead() {
+            asked.abort();
+            return false;
+        }
+        match asked.await {
+            Ok(Ok(())) => true,
+            Ok(Err(EngineError::Store(StoreError::Unavailable { .. }) | EngineError::Killed(_))) => false,
+            other => {
+                self.world.violated(|| format!("it could not be done: {other:?}"));
+                false
+            }
         }
     }
 

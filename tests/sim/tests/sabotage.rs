@@ -18,6 +18,8 @@ const SLANTED: &[(Rule, Slant)] = &[
     (Rule::PastIds, Slant::Hasty),
     (Rule::SettleBase, Slant::Duel),
     (Rule::CloseSnapshot, Slant::Cursor),
+    (Rule::SlotTaken, Slant::Timetable),
+    (Rule::QueueFirst, Slant::Timetable),
 ];
 
 /// Rules whose absence these seeds do not notice, and why.

@@ -3,6 +3,7 @@
 //! A slot is taken once, in order: what comes of it (a run, a place in the queue, nothing) and `last_slot` are one write.
 
 use crate::docs::{Backfill, Ended, ImportDoc, Skipped, Waiting};
+use crate::sabotage::Rule;
 use jobpipe_core::{Millis, utc_text};
 use jobpipe_schedule::{CatchUp, Overlap, Schedule, jitter};
 
@@ -29,6 +30,8 @@ pub(crate) struct Case<'a> {
     pub(crate) ended: &'a [(String, Ended)],
     /// The store's time.
     pub(crate) now: Millis,
+    /// The rule that is taken away.
+    pub(crate) sabotage: Option<Rule>,
 }
 
 /// What to do.
@@ -52,20 +55,19 @@ pub(crate) fn decide(case: &Case<'_>) -> Act {
     if import.paused.is_some() {
         return Act::Wait { next: None, cancel: None };
     }
-    if import.open.is_none()
-        && let Some(first) = import.queue.front().filter(|first| first.not_before <= case.now)
-    {
-        let mut new = import.clone();
-        new.queue.pop_front();
-        return Act::Start { launch: first.clone(), import: Box::new(new) };
-    }
-    slots(case).or_else(|| followed(case)).or_else(|| backfill(case)).unwrap_or_else(|| wait(case))
+    let due = || slots(case).or_else(|| followed(case)).or_else(|| backfill(case));
+    let act = match case.sabotage {
+        Some(Rule::QueueFirst) => due().or_else(|| queued(case)),
+        _ => queued(case).or_else(due),
+    };
+    act.unwrap_or_else(|| wait(case))
 }
 
 impl Case<'_> {
     /// Nothing is open, and nothing waits but what failed before.
     fn is_free(&self) -> bool {
-        self.import.open.is_none() && self.import.queue.iter().all(is_retry)
+        let waits = self.import.queue.iter().any(|waiting| !is_retry(waiting));
+        self.import.open.is_none() && (!waits || self.sabotage == Some(Rule::QueueFirst))
     }
 
     fn starts_at(&self, slot: Millis, schedule: &Schedule) -> Millis {
@@ -109,6 +111,15 @@ fn launch(at: Millis) -> Waiting {
     Waiting { slot: utc_text(at), at, not_before: 0, cancels: None, failed: 0 }
 }
 
+/// What waits, once nothing is open.
+fn queued(case: &Case<'_>) -> Option<Act> {
+    let import = case.import;
+    let first = import.queue.front().filter(|first| import.open.is_none() && first.not_before <= case.now)?;
+    let mut new = import.clone();
+    new.queue.pop_front();
+    Some(Act::Start { launch: first.clone(), import: Box::new(new) })
+}
+
 /// The slots of the schedule that are due.
 fn slots(case: &Case<'_>) -> Option<Act> {
     let schedule = case.schedule?;
@@ -143,8 +154,10 @@ fn slots(case: &Case<'_>) -> Option<Act> {
     let Some(first) = left.first().copied() else { return Some(Act::Note { import: Box::new(new) }) };
     if case.is_free() {
         // what failed before makes room: this is a new try of its own
-        new.queue.clear();
-        new.last_slot = first;
+        new.queue.retain(|waiting| !is_retry(waiting));
+        if case.sabotage != Some(Rule::SlotTaken) {
+            new.last_slot = first;
+        }
         return Some(Act::Start { launch: launch(first), import: Box::new(new) });
     }
     if !is_late(first) {
@@ -176,7 +189,7 @@ fn followed(case: &Case<'_>) -> Option<Act> {
         return Some(Act::Note { import: Box::new(new) });
     }
     if case.is_free() {
-        new.queue.clear();
+        new.queue.retain(|waiting| !is_retry(waiting));
         return Some(Act::Start { launch, import: Box::new(new) });
     }
     if policy.catch_up != CatchUp::All {
@@ -202,7 +215,7 @@ fn backfill(case: &Case<'_>) -> Option<Act> {
     }
     new.backfill = Some(Backfill { after: slot, started: case.now, ..backfill.clone() });
     if case.is_free() {
-        new.queue.clear();
+        new.queue.retain(|waiting| !is_retry(waiting));
         let slot = Waiting { slot: format!("backfill-{}:{}", backfill.id, utc_text(slot)), ..launch(slot) };
         return Some(Act::Start { launch: slot, import: Box::new(new) });
     }

@@ -46,6 +46,8 @@ pub(crate) struct Monitor {
     unlisted: BTreeSet<String>,
     /// Items of which this many hold: never deleted.
     pub steady: BTreeSet<String>,
+    /// Slots for which a run was started, the newest last.
+    pub launched: Vec<Millis>,
     /// A guard's removals were approved: no file of changes tells of them.
     pub approved: bool,
     /// Files by (export, number and id of the run): (key, change, title).

@@ -207,6 +207,12 @@ pub(super) fn import_written(world: &World, who: &str, id: &str, before: Option<
     world.tell(|| {
         format!("{who}  import {id}: open {old:?} -> {new:?} since {} wake {}", after["since"], after["to_wake"])
     });
+    if new.is_some() && new != old {
+        launched(world, id, &after["open"]["launch"]);
+    }
+    if after["last_slot"].as_i64() < before["last_slot"].as_i64() {
+        world.violated(|| format!("I7: the slots of {id} went back"));
+    }
     if let Some(old) = &old
         && new.as_ref() != Some(old)
     {
@@ -230,6 +236,20 @@ pub(super) fn import_written(world: &World, who: &str, id: &str, before: Option<
     if after["seq"].as_u64() < before["seq"].as_u64() {
         world.violated(|| format!("the number of runs of {id} went back"));
     }
+}
+
+/// I7: a slot has one run, and slots keep their order.
+fn launched(world: &World, id: &str, launch: &Json) {
+    let (Some(slot), Some(at)) = (launch["slot"].as_str(), launch["at"].as_i64()) else { return };
+    // one that was triggered has no slot of the schedule
+    if slot != jobpipe_core::utc_text(at) {
+        return;
+    }
+    let last = world.monitor().launched.last().copied();
+    if last.is_some_and(|last| last >= at) {
+        world.violated(|| format!("I7: {id} is launched for {slot}, after {last:?}"));
+    }
+    world.monitor().launched.push(at);
 }
 
 /// I1: what is given up is known to be.

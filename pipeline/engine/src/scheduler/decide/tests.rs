@@ -35,7 +35,7 @@ fn at(import: &ImportDoc, schedule: &Schedule, now: Millis) -> Act {
 }
 
 fn following(import: &ImportDoc, schedule: &Schedule, ended: &[(String, Ended)], now: Millis) -> Act {
-    decide(&Case { name: "acme", import, schedule: Some(schedule), since: 0, ended, now })
+    decide(&Case { name: "acme", import, schedule: Some(schedule), since: 0, ended, now, sabotage: None })
 }
 
 fn started(act: Act) -> (String, ImportDoc) {
@@ -74,7 +74,15 @@ fn a_slot_is_taken_once() {
 fn slots_before_the_deployment_are_not_its_own() {
     let schedule = hourly(json!({ "catch_up": "all" }));
     let fresh = ImportDoc::default();
-    let case = Case { name: "acme", import: &fresh, schedule: Some(&schedule), since: NOON, ended: &[], now: NOON + 5 };
+    let case = Case {
+        name: "acme",
+        import: &fresh,
+        schedule: Some(&schedule),
+        since: NOON,
+        ended: &[],
+        now: NOON + 5,
+        sabotage: None,
+    };
     assert_eq!(waits(decide(&case)), Some(NOON + HOUR));
 }
 
