@@ -1,5 +1,9 @@
 //! The CPU half of a chain: pure, so it may run on a blocking thread, in a child process, or twice.
 
+mod pool;
+
+pub use pool::{Pool, TIME};
+
 use crate::batch::{self, Batch, Cut};
 use crate::error::{EngineError, Result};
 use crate::layout::Layout;
@@ -7,7 +11,6 @@ use async_trait::async_trait;
 use jobpipe_core::{Counts, ErrorClass, Fate, Gathered, Outcome, Record, RunFacts, Stage, Stages, TaskError};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// One stage of a chain.
 #[derive(Clone)]
@@ -90,54 +93,6 @@ pub struct ChildInput {
     cut: Cut,
     gathered: Gathered,
     facts: RunFacts,
-}
-
-/// How long a computation may take in this process.
-pub const TIME: Duration = Duration::from_secs(60);
-
-/// Computes in this process: at most so many at a time on blocking threads; suspects in a child.
-pub struct Pool {
-    slots: Arc<tokio::sync::Semaphore>,
-    isolate: Option<Arc<dyn Isolate>>,
-    time: Duration,
-}
-
-impl Pool {
-    /// A pool of `threads`; without `isolate` a suspect is computed like any other.
-    #[must_use]
-    pub fn new(threads: usize, isolate: Option<Arc<dyn Isolate>>) -> Self {
-        Self { slots: Arc::new(tokio::sync::Semaphore::new(threads.max(1))), isolate, time: TIME }
-    }
-
-    /// Another limit than [`TIME`].
-    #[must_use]
-    pub fn with_time(self, time: Duration) -> Self {
-        Self { time, ..self }
-    }
-
-    /// On a blocking thread. What panics or does not end is to be computed again where it can do no harm, each input
-    /// by itself: its neighbours are not to blame.
-    async fn run_here(&self, job: Job) -> Computed {
-        let done = tokio::task::spawn_blocking(move || compute(&job.chain, job.cut, job.gathered, &job.facts));
-        match tokio::time::timeout(self.time, done).await {
-            Ok(Ok(done)) => flatten(done),
-            Ok(Err(error)) if self.isolate.is_some() => Computed::Crashed(error.to_string()),
-            Ok(Err(error)) => Computed::Failed(panicked(&error.to_string())),
-            // no thread can be ended from outside: it is left to itself, and goes with the process
-            Err(_) => Computed::Crashed(format!("it took more than {} s", self.time.as_secs_f32())),
-        }
-    }
-}
-
-#[async_trait]
-impl Compute for Pool {
-    async fn run(&self, job: Job) -> Result<Computed> {
-        let _slot = self.slots.acquire().await.map_err(|_| EngineError::Killed("compute pool closed"))?;
-        match &self.isolate {
-            Some(isolate) if job.suspect => run_in_child(isolate.as_ref(), job).await,
-            _ => Ok(self.run_here(job).await),
-        }
-    }
 }
 
 /// Computes at once on the caller's thread: what a simulation uses.

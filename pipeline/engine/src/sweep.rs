@@ -222,6 +222,10 @@ pub async fn imports(cx: &Cx) -> Result<Vec<(String, Read<ImportDoc>)>> {
         let page = versions::page(cx, DocKind::Import, &after, cx.settings.page).await?;
         let Some((last, _)) = page.last() else { return Ok(imports) };
         after.clone_from(last);
+        let is_last = page.len() < cx.settings.page;
         imports.extend(page.into_iter().filter_map(|(name, read)| Some((name, read?))));
+        if is_last {
+            return Ok(imports);
+        }
     }
 }
