@@ -68,7 +68,9 @@ async fn main() -> Result<(), Fault> {
     let hold = arguments.trips.then(CancellationToken::new);
     let (listings, each) = match (arguments.waiting, arguments.trips) {
         (false, false) => (LISTINGS, arguments.count.div_ceil(LISTINGS)),
-        _ => (1, 0),
+        // what holds the stage open is its root; the end of another would be taken for that of the first task
+        (_, true) => (0, 0),
+        (true, false) => (1, 0),
     };
     let stop = Arc::new(StopFlag::default());
     let (events, mut heard) = unbounded_channel();
