@@ -4,6 +4,7 @@ use crate::cx::Cx;
 use crate::docs::{self, ClosedRun, Command, ImportDoc, Read, RunDoc, RunState, TargetDoc};
 use crate::error::{EngineError, Result};
 use crate::sabotage::Rule;
+use crate::scheduler::{self, Order};
 use crate::{admission, gone};
 use jobpipe_core::{Counts, DeadLetter, DocKind, Op, RowId, Written};
 use serde::{Deserialize, Serialize};
@@ -343,10 +344,28 @@ pub async fn dead(cx: &Cx, import: Option<&str>, run: Option<&str>, limit: usize
     Ok(all)
 }
 
-/// Writes a wish for the engine that works on this store.
-pub async fn wish(cx: &Cx, command: &Command) -> Result<()> {
+/// Writes a wish for the engine that works on this store; gives its id.
+pub async fn wish(cx: &Cx, command: &Command) -> Result<String> {
     let id = format!("{:020}-{}", cx.now(), cx.ids.nonce());
     docs::insert(&*cx.store, &*cx.ids, DocKind::Command, &id, command).await?;
+    Ok(id)
+}
+
+/// How long the answer to an order is kept for whoever gave it.
+const ANSWER_KEPT: jobpipe_core::Millis = 60_000;
+
+/// Obeys an order of another process, and puts the answer in its place.
+async fn answer(cx: &Cx, id: &str, asked: &Read<Command>, order: &Order) -> Result<()> {
+    let (text, refused) = match scheduler::obey(cx, order).await {
+        Ok(text) => (text, None),
+        Err(EngineError::Refused { code, message }) => (message, Some(code.to_owned())),
+        Err(EngineError::Stage(error)) => (error.message, Some(error.code)),
+        Err(other) => return Err(other),
+    };
+    cx.emit(crate::event::Event::Notice { message: text.clone() });
+    let answer = Command::Answer { text, refused, at: cx.now() };
+    // another engine of this store may have answered it
+    docs::replace(&*cx.store, &*cx.ids, DocKind::Command, id, asked, answer).await?;
     Ok(())
 }
 
@@ -354,9 +373,15 @@ pub async fn wish(cx: &Cx, command: &Command) -> Result<()> {
 /// one that dies may have obeyed it without saying so: each command names what it is about, so that doing it twice is
 /// doing it once. A run is that of its slot (else of the command), a cancel and an approval are those of their run.
 pub async fn obey(cx: &Cx) -> Result<()> {
-    let wishes: Vec<(String, Read<Command>)> = docs::list(&*cx.store, DocKind::Command, "", "", 100).await?;
+    let wishes: Vec<(String, Read<Command>)> = docs::all(&*cx.store, DocKind::Command, "").await?;
     for (id, wish) in wishes {
         let done = match wish.doc {
+            Command::Order(ref order) => {
+                answer(cx, &id, &wish, order).await?;
+                continue;
+            }
+            Command::Answer { at, .. } if cx.now().abs_diff(at) < ANSWER_KEPT.unsigned_abs() => continue,
+            Command::Answer { .. } => Ok(()),
             Command::Run { plan, wish } => {
                 let slot = wish.slot.or_else(|| Some(id.clone()));
                 admission::admit(cx, &plan, &admission::Wish { slot, ..wish }).await.map(|_| ())

@@ -66,6 +66,17 @@ pub enum Command {
         /// The run's id.
         run: String,
     },
+    /// Do something to a deployed import; the engine puts an [`Command::Answer`] in its place.
+    Order(crate::scheduler::Order),
+    /// What became of an order. It is kept for a while, for whoever asked.
+    Answer {
+        /// In words.
+        text: String,
+        /// The code, when it was refused.
+        refused: Option<String>,
+        /// When, by the clock of the engine.
+        at: Millis,
+    },
 }
 
 /// A document with the version it was read at.

@@ -8,8 +8,10 @@
 mod decide;
 pub mod deploy;
 mod ended;
+mod order;
 
 pub(crate) use ended::{followed, note_end};
+pub use order::{Order, obey};
 
 use crate::cx::Cx;
 use crate::docs::{self, Ended, ImportDoc, Read, ScheduleDoc, Waiting};

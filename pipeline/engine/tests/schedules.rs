@@ -5,10 +5,11 @@
 mod world;
 
 use jobpipe_core::{Clock, DocKind, DocStore, Millis, Plan, utc_text};
-use jobpipe_engine::docs::{self, Backfill, ImportDoc, Read, RunDoc, RunState};
+use jobpipe_engine::docs::{self, Backfill, Command, ImportDoc, Read, RunDoc, RunState};
 use jobpipe_engine::failpoint::{Failpoints, NoFailpoints, Point};
+use jobpipe_engine::scheduler::Order;
 use jobpipe_engine::scheduler::deploy::{self, Outcome};
-use jobpipe_engine::{Cx, EngineError, EngineSettings, serve, serve_schedules};
+use jobpipe_engine::{Cx, EngineError, EngineSettings, admin, serve, serve_schedules};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -166,21 +167,23 @@ async fn people_pause_trigger_backfill_roll_back_and_withdraw() {
     assert_eq!(runs(&world, "acme").await.len(), 2);
 
     deploy::pause(&cx, "acme", "by hand").await.unwrap();
-    assert!(matches!(deploy::trigger(&cx, "acme").await, Err(EngineError::Refused { code: "JP612", .. })));
+    assert!(matches!(deploy::trigger(&cx, "acme", "now").await, Err(EngineError::Refused { code: "JP612", .. })));
     sleep(hours(5)).await;
     assert_eq!(runs(&world, "acme").await.len(), 2, "a pause launches nothing");
     deploy::resume(&cx, "acme").await.unwrap();
     sleep(Duration::from_secs(60)).await;
     assert_eq!(runs(&world, "acme").await.len(), 2, "slots of the pause are not made up for");
 
-    let run = deploy::trigger(&cx, "acme").await.unwrap();
+    let run = deploy::trigger(&cx, "acme", "now").await.unwrap();
     sleep(Duration::from_secs(60)).await;
     assert_eq!(runs(&world, "acme").await.last(), Some(&run));
 
     let until = world.clock.now() - 24 * HOUR;
     let wish = Backfill { id: "b".into(), after: until - 3 * HOUR, until, pace: 0, started: 0, skip: false };
     assert_eq!(deploy::backfill(&cx, "acme", wish.clone()).await.unwrap(), 3);
-    assert!(matches!(deploy::backfill(&cx, "acme", wish).await, Err(EngineError::Refused { code: "JP613", .. })));
+    assert_eq!(deploy::backfill(&cx, "acme", wish.clone()).await.unwrap(), 3, "it is under way");
+    let other = Backfill { id: "c".into(), ..wish };
+    assert!(matches!(deploy::backfill(&cx, "acme", other).await, Err(EngineError::Refused { code: "JP613", .. })));
     sleep(Duration::from_secs(120)).await;
     let all = runs(&world, "acme").await;
     let filled: BTreeSet<&String> = all.iter().filter(|run| run.starts_with("acme@backfill-b:")).collect();
@@ -212,5 +215,48 @@ async fn a_run_that_fails_is_tried_again_and_then_the_import_pauses() {
     assert_eq!(runs(&world, "acme").await, tries, "two slots, each tried twice; then it pauses");
     let read: Read<ImportDoc> = docs::read(&*world.store, DocKind::Import, "acme").await.unwrap().unwrap();
     assert!(read.doc.paused.unwrap().why.contains("4 runs in a row failed"));
+    engine.end().await;
+}
+
+/// The answer to an order that was left for the engine.
+async fn answered(cx: &Cx, order: Order) -> (String, Option<String>) {
+    let id = admin::wish(cx, &Command::Order(order)).await.unwrap();
+    loop {
+        let read: Read<Command> = docs::read(&*cx.store, DocKind::Command, &id).await.unwrap().unwrap();
+        match read.doc {
+            Command::Answer { text, refused, .. } => return (text, refused),
+            _ => sleep(Duration::from_secs(1)).await,
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn orders_that_are_left_for_the_engine_are_answered_and_obeyed_once() {
+    let world = World::new(1, &["p1"]);
+    let cx = cx(&world);
+    let engine = start(&world, true, Arc::new(NoFailpoints));
+    let name = || "acme".to_owned();
+    let (why, refused) = answered(&cx, Order::Trigger { import: name(), slot: "early".into() }).await;
+    assert_eq!((why.contains("no import `acme` is deployed"), refused.as_deref()), (true, Some("JP611")));
+    let deploy = Order::Deploy { plan: Box::new(plan(&world, "acme", json!("every 1h"))), source: "acme.yml".into() };
+    assert_eq!(answered(&cx, deploy.clone()).await, ("acme: version 1 is deployed".into(), None));
+    assert_eq!(answered(&cx, deploy).await, ("acme: version 1 is deployed already".into(), None));
+    let trigger = Order::Trigger { import: name(), slot: "now".into() };
+    for _ in 0..2 {
+        assert_eq!(answered(&cx, trigger.clone()).await.1, None);
+        sleep(Duration::from_secs(60)).await;
+    }
+    assert_eq!(runs(&world, "acme").await, ["acme@now"], "asked twice, launched once");
+    let until = world.clock.now() - 24 * HOUR;
+    let wish = Backfill { id: "b".into(), after: until - 2 * HOUR, until, pace: 0, started: 0, skip: false };
+    let backfill = Order::Backfill { import: name(), wish };
+    for _ in 0..2 {
+        assert_eq!(answered(&cx, backfill.clone()).await.1, None);
+        sleep(Duration::from_secs(60)).await;
+    }
+    assert_eq!(runs(&world, "acme").await.len(), 3, "begun twice, run once");
+    // answers go after a while
+    sleep(Duration::from_secs(120)).await;
+    assert_eq!(world.store.docs(DocKind::Command, "", "", 9).await.unwrap(), []);
     engine.end().await;
 }

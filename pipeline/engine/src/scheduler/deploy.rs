@@ -135,6 +135,8 @@ pub async fn withdraw(cx: &Cx, import: &str) -> Result<()> {
 pub async fn pause(cx: &Cx, import: &str, why: &str) -> Result<()> {
     deployed(cx, import).await?;
     let paused = Paused { why: why.to_owned(), at: cx.store.time().await? };
+    // made as admission makes it, if there is none
+    admission::import(cx, import).await?;
     change(cx, DocKind::Import, import, |doc: &mut ImportDoc| doc.paused = Some(paused.clone())).await
 }
 
@@ -145,6 +147,7 @@ pub async fn pause(cx: &Cx, import: &str, why: &str) -> Result<()> {
 pub async fn resume(cx: &Cx, import: &str) -> Result<()> {
     deployed(cx, import).await?;
     let now = cx.store.time().await?;
+    admission::import(cx, import).await?;
     change(cx, DocKind::Schedule, import, |doc: &mut ScheduleDoc| doc.since = doc.since.max(now)).await?;
     change(cx, DocKind::Import, import, |doc: &mut ImportDoc| {
         doc.paused = None;
@@ -154,31 +157,38 @@ pub async fn resume(cx: &Cx, import: &str) -> Result<()> {
     wake(cx, import).await
 }
 
-/// Launches it now, whatever its schedule says, or as soon as its open run is closed; gives the run's id.
+/// Launches it now, whatever its schedule says, or as soon as its open run is closed; gives the run's id. `slot`, the part
+/// of it after `@`, is used by nobody else: launched once however often this is asked.
 ///
 /// # Errors
 /// `JP611` when it is not deployed, `JP612` when it is paused.
-pub async fn trigger(cx: &Cx, import: &str) -> Result<String> {
+pub async fn trigger(cx: &Cx, import: &str, slot: &str) -> Result<String> {
     deployed(cx, import).await?;
-    let slot = cx.ids.run();
+    let run = format!("{import}@{slot}");
     let at = cx.store.time().await?;
     loop {
         let read = admission::import(cx, import).await?;
+        let is_open = read.doc.open.as_ref().is_some_and(|open| open.facts.run == run);
+        let waits = read.doc.queue.iter().any(|waiting| waiting.slot == slot);
+        if is_open || waits || cx.store.doc(DocKind::Run, &run).await?.is_some() {
+            return Ok(run);
+        }
         if let Some(paused) = &read.doc.paused {
             let message =
                 format!("`{import}` is paused ({}); `jobpipe schedule resume {import}` ends that", paused.why);
             return Err(EngineError::Refused { code: "JP612", message });
         }
         let mut new = read.doc.clone();
-        new.queue.push_front(Waiting { slot: slot.clone(), at, not_before: 0, cancels: None, failed: 0 });
+        new.queue.push_front(Waiting { slot: slot.to_owned(), at, not_before: 0, cancels: None, failed: 0 });
         if docs::replace(&*cx.store, &*cx.ids, DocKind::Import, import, &read, new).await?.is_some() {
             wake(cx, import).await?;
-            return Ok(format!("{import}@{slot}"));
+            return Ok(run);
         }
     }
 }
 
 /// Runs the slots of `(after, until]` one after the other, `pace` milliseconds apart at least; gives how many there are.
+/// A backfill of this id that has begun already is not begun again.
 ///
 /// # Errors
 /// `JP611` when it is not deployed, `JP613` when it has no slots there, or a backfill already.
@@ -193,10 +203,15 @@ pub async fn backfill(cx: &Cx, import: &str, wish: Backfill) -> Result<usize> {
     }
     loop {
         let read = admission::import(cx, import).await?;
+        let begun = format!("{import}@backfill-{}:", wish.id);
+        let is_own = read.doc.backfill.as_ref().is_some_and(|other| other.id == wish.id);
+        if is_own || !cx.store.docs(DocKind::Run, &begun, "", 1).await?.is_empty() {
+            return Ok(slots);
+        }
         if let Some(other) = &read.doc.backfill {
             let until = utc_text(other.until);
             return Err(refused(format!(
-                "a backfill of `{import}` up to {until} is under way; wait for it, or end it"
+                "a backfill of `{import}` up to {until} is under way; wait for it, or end it: `jobpipe schedule backfill {import} --end`"
             )));
         }
         let new = ImportDoc { backfill: Some(wish.clone()), ..read.doc.clone() };
