@@ -37,6 +37,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("FacebookSettings", "settings: facebook"),
     ("PageSettings", "settings: pages"),
     ("Limits", "settings: limits"),
+    ("Notify", "settings: notify"),
 ];
 
 /// Values with a spelling of their own: the type, what tables call it, and where it is explained.

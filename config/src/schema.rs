@@ -50,7 +50,7 @@ pub fn import_schema() -> Json {
         "additionalProperties": false,
         "properties": {
             "name": { "type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$", "maxLength": 100, "description": "The identity of the import: what is remembered of records and posts belongs to it, whatever the file is called." },
-            "schedule": { "$ref": "#/$defs/Schedule", "description": "When it runs by itself. This version checks and keeps it; it has no scheduler." },
+            "schedule": { "$ref": "#/$defs/Schedule", "description": "When it runs by itself, once it is deployed: `jobpipe up`, `jobpipe deploy`." },
             "crawl": with_description(crawl, "Short form: where the records come from."),
             "transform": with_description(transform, "Short form: what becomes of them."),
             "export": {

@@ -26,6 +26,14 @@ impl Limits {
     }
 }
 
+impl Zone {
+    /// Reads a time as [`Zone::read`] does, as the end of a range: a date is all of its day.
+    #[must_use]
+    pub fn read_end(&self, text: &str) -> Option<Millis> {
+        read_end(text, self)
+    }
+}
+
 /// Reads a start: a date is its beginning.
 pub(crate) fn read_start(text: &str, zone: &Zone) -> Option<Millis> {
     zone.read(text)

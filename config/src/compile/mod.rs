@@ -18,6 +18,7 @@ mod transform;
 
 pub(crate) use crawl::retry;
 pub(crate) use facebook::page_id;
+pub(crate) use schedule::read as schedule_of;
 
 use crate::diagnostic::Diagnostic;
 use crate::reader::{At, Cx};

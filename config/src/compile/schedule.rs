@@ -7,7 +7,7 @@ use jobpipe_schedule::{KEYS, Schedule, ScheduleError};
 use serde_json::{Map, Value as Json};
 
 /// Reads `every 1h`, a list of such, or the long form. `import` is the name of the import that it is in.
-pub(super) fn read(cx: &mut Cx<'_>, at: &At<'_>, import: Option<&str>) -> Option<Json> {
+pub(crate) fn read(cx: &mut Cx<'_>, at: &At<'_>, import: Option<&str>) -> Option<Json> {
     let mut places = Vec::new();
     spread(at, &mut places);
     for map in places.iter().filter(|at| matches!(at.node.kind, Kind::Map(_))) {

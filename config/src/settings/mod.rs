@@ -4,6 +4,7 @@
 //! The environment is looked up through [`Lookup`]; this crate never asks the process for it.
 
 mod hosts;
+mod notify;
 mod overrides;
 mod pages;
 mod private;
@@ -16,6 +17,7 @@ mod tests;
 
 pub use hosts::HostRules;
 pub use jobpipe_expr::Lookup;
+pub use notify::Notify;
 pub use overrides::{OVERRIDES, Override, OverrideError};
 pub use pages::{Page, PagesError};
 pub use private::PrivateRange;
@@ -25,9 +27,10 @@ pub use servers::{Engine, Role, Servers, ServersError};
 
 use crate::grammar::{Period, Size, Speed};
 use crate::spec::{Ordered, RetrySpec};
-use jobpipe_core::EffectTimes;
+use jobpipe_core::{EffectTimes, Plan};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value as Json;
 use std::path::PathBuf;
 
 /// Everything that is set outside of imports. No secret is in it: tokens are references, read when they are used.
@@ -48,6 +51,10 @@ pub struct Settings {
     pub store: Engine,
     /// How much one process may use.
     pub limits: Limits,
+    /// The schedules of imports by name, in place of their own when they are deployed: `acme: daily 06:00`. `off` = none.
+    pub schedules: Ordered<Option<Json>>,
+    /// Who is told of trouble with deployed imports.
+    pub notify: Notify,
     /// Private networks that may be asked, `127.0.0.1:8800-8899` or `10.0.0.0/8`. Operators only: not in `jobpipe.yml`.
     pub allow_private: Vec<PrivateRange>,
     /// Folders that files may be read from and written to, beside the project's own. Operators only: not in `jobpipe.yml`.
@@ -133,8 +140,21 @@ impl Default for Settings {
                 body: Size::from_bytes(10 << 20),
                 file: Size::from_bytes(1 << 30),
             },
+            schedules: Ordered::new(),
+            notify: Notify::default(),
             allow_private: Vec::new(),
             file_roots: Vec::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// `plan` with the schedule that holds for it here.
+    #[must_use]
+    pub fn scheduled(&self, plan: Plan) -> Plan {
+        match self.schedules.get(&plan.name) {
+            Some(schedule) => Plan { schedule: schedule.clone(), ..plan },
+            None => plan,
         }
     }
 }

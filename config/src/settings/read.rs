@@ -2,7 +2,7 @@
 
 use super::servers::EngineError;
 use super::{Engine, HostRules, PageSettings, PrivateRange, Role, SecretRef, Settings, overrides};
-use crate::compile::{page_id, retry};
+use crate::compile::{page_id, retry, schedule_of};
 use crate::diagnostic::{Problem, Severity, codes};
 use crate::grammar::{GrammarError, Period, Size, Speed};
 use crate::reader::{At, Cx, Fields};
@@ -49,10 +49,22 @@ pub(super) fn read(cx: &mut Cx<'_>, settings: &mut Settings, layer: Layer, looku
     if let Some(at) = keys.take("limits") {
         reading.limits(at, settings);
     }
+    if let Some(at) = keys.take("schedules") {
+        reading.schedules(at, settings);
+    }
+    if let Some(at) = keys.take("notify") {
+        reading.notify(at, settings, layer);
+    }
     let cx = reading.cx;
     operator(cx, &mut keys, settings, layer);
-    keys.later(cx, &["schedules", "dashboard", "telemetry", "allow_exec", "notify", "retention"]);
+    keys.later(cx, &["dashboard", "telemetry", "allow_exec", "retention"]);
     keys.finish(cx);
+}
+
+fn operator_only(cx: &mut Cx<'_>, at: &At<'_>, remedy: &str) {
+    let message = format!("`{}` cannot be set in jobpipe.yml", at.path);
+    let problem = Problem::new(codes::OPERATOR_ONLY, at.key_span.clone(), &at.path, message);
+    cx.add(problem.help(format!("it protects the operator: {remedy}")));
 }
 
 /// What only an operator may say.
@@ -60,9 +72,7 @@ fn operator(cx: &mut Cx<'_>, keys: &mut Fields<'_>, settings: &mut Settings, lay
     let private = keys.take("allow_private");
     let roots = keys.take("file_roots");
     for at in [&private, &roots].into_iter().flatten().filter(|_| layer == Layer::Project) {
-        let message = format!("`{}` cannot be set in jobpipe.yml", at.path);
-        let problem = Problem::new(codes::OPERATOR_ONLY, at.key_span.clone(), &at.path, message);
-        cx.add(problem.help("it protects the operator: set it in config/environments/NAME.yml or by JOBPIPE_*"));
+        operator_only(cx, at, "set it in config/environments/NAME.yml or by JOBPIPE_*");
     }
     if layer == Layer::Project {
         return;
@@ -272,6 +282,44 @@ impl Reading<'_, '_> {
                 settings.pages.insert(name.to_owned(), PageSettings { id, token, vars });
             }
         }
+    }
+
+    /// A schedule, or `off`, for each of the imports that are named.
+    fn schedules(&mut self, at: At<'_>, settings: &mut Settings) {
+        let Some(imports) = Fields::open(self.cx, at, "schedules by import: `{ acme: daily 06:00, globex: off }`")
+        else {
+            return;
+        };
+        for (name, at) in imports.all() {
+            let is_off = matches!(&at.node.kind, Kind::Scalar(scalar) if scalar.text.trim() == "off");
+            let schedule = if is_off { None } else { schedule_of(self.cx, &at, Some(name)) };
+            if is_off || schedule.is_some() {
+                settings.schedules.insert(name.to_owned(), schedule);
+            }
+        }
+    }
+
+    fn notify(&mut self, at: At<'_>, settings: &mut Settings, layer: Layer) {
+        let Some(mut keys) = Fields::open(self.cx, at, "`{ webhook: $ALERTS_URL, fresh: 26h }`") else { return };
+        let notify = &mut settings.notify;
+        if let Some(at) = keys.take("webhook") {
+            notify.webhook = self.secret(&at).or(notify.webhook.take());
+        }
+        if let Some(at) = keys.take("command") {
+            if layer == Layer::Project {
+                operator_only(self.cx, &at, "set it in config/environments/NAME.yml");
+            } else if let Some(words) = self.cx.names(&at, "a program and its arguments: `[./page-me.sh]`") {
+                notify.command = Some(words.into_iter().map(|(word, _)| word.to_owned()).collect());
+            }
+        }
+        if let Some(at) = keys.take("fresh") {
+            notify.fresh = self.parsed::<Period>(&at, "a duration such as 26h").or(notify.fresh);
+        }
+        if let Some(at) = keys.take("repeat") {
+            put(&mut notify.repeat, self.parsed::<Period>(&at, "a duration such as 6h"));
+        }
+        keys.later(self.cx, &["email"]);
+        keys.finish(self.cx);
     }
 
     fn limits(&mut self, at: At<'_>, settings: &mut Settings) {

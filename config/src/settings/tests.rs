@@ -337,3 +337,43 @@ fn servers_that_cannot_be_are_refused_without_showing_them() {
     assert_eq!(codes("store: [mongodb://a, mongodb://b]\n"), [("JP022", true)]);
     assert_eq!(codes("broker: [amqp://a, embedded]\nstore: mongodb://x\n"), [("JP024", true)]);
 }
+
+#[test]
+fn an_environment_chooses_schedules() {
+    let folder = project();
+    let import = folder.path().join("imports/fr/acme.yml");
+    put(folder.path(), "imports/fr/acme.yml", "name: acme\nschedule: every 1h\ncrawl: { json: ./x.json }\n");
+    let schedule = |text: &str| {
+        put(folder.path(), "config/environments/demo.yml", text);
+        let loaded = load_project(&import, Some("demo"), &Table::default());
+        assert!(!loaded.has_errors(), "{}", told(&loaded));
+        loaded.settings.scheduled(loaded.plan.clone().unwrap()).schedule
+    };
+    assert_eq!(schedule("schedules: { other: off }\n"), Some("every 1h".into()));
+    assert_eq!(schedule("schedules: { acme: off }\n"), None);
+    let long = serde_json::json!({ "every": "2h", "overlap": "queue_one" });
+    assert_eq!(schedule("schedules: { acme: { every: 2h, overlap: queue_one } }\n"), Some(long));
+    put(folder.path(), "config/environments/demo.yml", "schedules:\n  acme: { after: acme }\n  other: every day\n");
+    let told = told(&load_project(&import, Some("demo"), &Table::default()));
+    assert!(told.contains("demo.yml:2:18"), "{told}");
+    assert!(told.contains("demo.yml:3:10"), "{told}");
+}
+
+#[test]
+fn an_operator_chooses_who_is_told_of_trouble() {
+    let folder = project();
+    let import = folder.path().join("imports/fr/acme.yml");
+    let load = || load_project(&import, Some("demo"), &Table::default());
+    put(folder.path(), "jobpipe.yml", "notify: { webhook: $ALERTS_URL, fresh: 26h }\n");
+    put(folder.path(), "config/environments/demo.yml", "notify: { command: [./page-me.sh, web] }\n");
+    let loaded = load();
+    assert_eq!(told(&loaded), "");
+    let notify = loaded.settings.notify;
+    assert_eq!(notify.webhook.unwrap().shown(), "$ALERTS_URL");
+    assert_eq!(notify.command.unwrap(), ["./page-me.sh", "web"]);
+    assert_eq!((notify.fresh.unwrap(), notify.repeat), (Period::from_ms(93_600_000), Period::from_ms(21_600_000)));
+    put(folder.path(), "jobpipe.yml", "notify: { command: [sh, -c, \"rm -r /\"] }\n");
+    let loaded = load();
+    assert!(loaded.has_errors() && told(&loaded).contains("JP061"), "{}", told(&loaded));
+    assert_eq!(Settings::default().notify.command, None);
+}

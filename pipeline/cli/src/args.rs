@@ -1,8 +1,8 @@
 //! The command line.
 
 use crate::commands::{
-    check, completions, dead, explain, init, queues, run, runs, sandbox, schedule, schema, state, submit, worker,
-    workers,
+    check, completions, dead, deploy, explain, init, queues, retire, run, runs, sandbox, schedule, scheduler, schema,
+    state, submit, up, worker, workers,
 };
 
 /// Durable imports: crawl a source, transform its records, keep targets in step.
@@ -30,9 +30,13 @@ pub(crate) enum Command {
     Run(Box<run::Args>),
     Submit(submit::Args),
     Worker(worker::Args),
+    Scheduler(scheduler::Args),
     Check(check::Args),
     Explain(explain::Args),
+    Up(up::Args),
+    Deploy(deploy::Args),
     Schedule(schedule::Args),
+    Retire(retire::Args),
     Init(init::Args),
     Runs(runs::Args),
     Dead(dead::Args),

@@ -62,6 +62,8 @@ pub(crate) struct Hand {
     pub(crate) queues: Vec<String>,
     /// Its tasks at once while nothing waits for it, where their number follows its backlog.
     pub(crate) least: Option<u32>,
+    /// It launches deployed imports when they are due.
+    pub(crate) launches: bool,
 }
 
 /// How a store is opened.
@@ -126,7 +128,21 @@ fn prefix(place: &Place) -> String {
 /// An engine on the state of `place`, the only one there is. The caller holds the engine's lock of that folder.
 pub(crate) async fn engine(place: &Place, parts: Parts) -> Outcome<Arc<Cx>> {
     let store = store(place, Access::Write).await?;
-    at_work(place, store, Carrier::local().broker, parts, settings(&place.state), "process")
+    at_work(place, store, Carrier::local().broker, parts, settings(place), "process")
+}
+
+/// The same, which launches deployed imports when they are due.
+pub(crate) async fn launching_engine(place: &Place, parts: Parts) -> Outcome<Arc<Cx>> {
+    let store = store(place, Access::Write).await?;
+    let settings = EngineSettings { launches: true, ..settings(place) };
+    at_work(place, store, Carrier::local().broker, parts, settings, "process")
+}
+
+/// A process that launches deployed imports on a store that others work on.
+pub(crate) fn scheduler(place: &Place, store: Arc<dyn StateStore>, parts: Parts) -> Outcome<Arc<Cx>> {
+    let pool = Arc::new(Pool::new(1, None));
+    let settings = EngineSettings { lease_ttl: Some(lease_ttl()?), ..settings(place) };
+    Ok(assemble((store, Carrier::local().broker), parts, pool, failpoints()?, settings, "scheduler"))
 }
 
 /// One of the engines that share a store.
@@ -138,12 +154,12 @@ pub(crate) fn worker(
     hand: &Hand,
 ) -> Outcome<Arc<Cx>> {
     let ttl = Some(lease_ttl()?);
-    let mut settings =
-        EngineSettings { name: hand.name.clone(), lease_ttl: ttl, window: WINDOW, ..settings(&place.state) };
+    let mut settings = EngineSettings { name: hand.name.clone(), lease_ttl: ttl, window: WINDOW, ..settings(place) };
     if !hand.queues.is_empty() {
         settings.queues.clone_from(&hand.queues);
     }
     settings.least_slots = hand.least.map(count);
+    settings.launches = hand.launches;
     at_work(place, store, Arc::clone(&carrier.broker), parts, settings, &hand.name)
 }
 
@@ -174,30 +190,32 @@ fn count(number: u32) -> usize {
 /// A process that admits runs to a store that others work on, and computes nothing.
 pub(crate) async fn submitter(place: &Place, parts: Parts) -> Outcome<Arc<Cx>> {
     let store = store(place, Access::Write).await?;
-    Ok(idle(store, parts, settings(&place.state)))
+    Ok(idle(store, parts, settings(place)))
 }
 
 /// A view of the state of `place`, beside engines or without one.
 pub(crate) async fn reader(place: &Place) -> Outcome<Arc<Cx>> {
     let store = store(place, Access::Read).await?;
-    Ok(idle(store, without_stages(), settings(&place.state)))
+    Ok(idle(store, without_stages(), settings(place)))
 }
 
 /// The state of `place` for a verb that changes documents and runs nothing. Of an embedded one the caller holds the
 /// engine's lock.
 pub(crate) async fn writer(place: &Place) -> Outcome<Arc<Cx>> {
     let store = store(place, Access::Write).await?;
-    Ok(idle(store, without_stages(), settings(&place.state)))
+    Ok(idle(store, without_stages(), settings(place)))
 }
 
 /// The same of a store that does not lie where the engine looks for it.
 pub(crate) fn writer_of(store: &Path, place: &Place) -> Outcome<Arc<Cx>> {
     let store = SqliteStore::open(store)?;
-    Ok(idle(Arc::new(store), without_stages(), settings(&place.state)))
+    Ok(idle(Arc::new(store), without_stages(), settings(place)))
 }
 
-fn settings(state: &Path) -> EngineSettings {
-    EngineSettings { spill: state.to_path_buf(), ..EngineSettings::default() }
+fn settings(place: &Place) -> EngineSettings {
+    // who shares a store knows so, even one that only leaves word there
+    let lease_ttl = place.servers.is_some().then_some(LEASE_TTL);
+    EngineSettings { spill: place.state.clone(), lease_ttl, ..EngineSettings::default() }
 }
 
 /// `JOBPIPE_LEASE_TTL`, how long a worker that says nothing keeps what it holds.

@@ -2,16 +2,20 @@
 
 mod admitted;
 mod again;
+mod alerts;
 mod args;
 mod beside;
 mod commands;
 mod compose;
+mod deployed;
 mod dry_run;
 mod ending;
 mod exit;
 mod explain;
 mod fleet;
+mod folder;
 mod follow;
+mod imports;
 mod isolate;
 mod load;
 mod log;
@@ -21,7 +25,9 @@ mod place;
 mod poison;
 mod registry;
 mod report;
+mod role;
 mod sandbox;
+mod serving;
 mod stop;
 mod terminal;
 mod watch;
@@ -79,6 +85,10 @@ async fn serve(command: Command) -> Outcome {
         Command::Queues(args) => commands::queues::run(args).await,
         Command::Dead(args) => commands::dead::run(args).await,
         Command::Schedule(args) => commands::schedule::run(args).await,
+        Command::Up(args) => Box::pin(commands::up::run(args)).await,
+        Command::Scheduler(args) => Box::pin(commands::scheduler::run(args)).await,
+        Command::Deploy(args) => commands::deploy::run(args).await,
+        Command::Retire(args) => commands::retire::run(args).await,
         Command::State(args) => commands::state::run(args).await,
         Command::Sandbox(args) => commands::sandbox::run(args).await,
         other => Err(Failure::failed(format!("{other:?} needs no runtime; this is a bug of jobpipe"))),

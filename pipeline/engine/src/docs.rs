@@ -7,7 +7,7 @@ mod targets;
 
 pub use imports::{ClosedRun, ImportDoc, OpenRun};
 pub use runs::{RunDoc, RunState, Verdict};
-pub use schedules::{Backfill, Deployed, Ended, Paused, ScheduleDoc, Skipped, Waiting};
+pub use schedules::{Alerted, Backfill, Deployed, Ended, Paused, ScheduleDoc, Skipped, Waiting};
 pub use targets::{Mark, Pause, TargetDoc, Told};
 
 use crate::error::Result;

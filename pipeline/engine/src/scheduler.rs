@@ -9,9 +9,11 @@ mod decide;
 pub mod deploy;
 mod ended;
 mod order;
+mod trouble;
 
 pub(crate) use ended::{followed, note_end};
 pub use order::{Order, obey};
+pub use trouble::{Trouble, to_tell, trouble};
 
 use crate::cx::Cx;
 use crate::docs::{self, Ended, ImportDoc, Read, ScheduleDoc, Waiting};

@@ -196,7 +196,7 @@ async fn as_engine(job: &Job, wish: &Wish, watcher: &mut Watcher) -> Outcome {
     };
     let cx = compose::engine(&job.place, parts).await?;
     tracing::info!(import = job.plan.name, file = %job.args.file.display(), "run");
-    loss::settle(&cx, watcher).await?;
+    loss::settle(&cx, |text| watcher.note(text)).await?;
     beside::withdraw(&cx, wish).await?;
     let mut engine = Engine::start(cx, events, Arc::clone(&job.stop));
     let run = admitted::admit(&mut engine, &job.plan, wish, watcher).await?;

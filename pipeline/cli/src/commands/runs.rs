@@ -3,22 +3,16 @@
 use crate::again::{How, again};
 use crate::compose;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::place::{Place, Where};
+use crate::place::Where;
+use crate::role::{Role, ask};
 use crate::terminal::{self, number, time};
 use crate::watch::summary::{self, End};
 use crate::watch::{Format, words};
-use jobpipe_core::{DocKind, StageKind, StoreError, utc_text};
-use jobpipe_embedded::EngineLock;
+use jobpipe_core::{DocKind, StageKind, utc_text};
 use jobpipe_engine::admin::{self, Standing};
 use jobpipe_engine::docs::{self, Command, Read, RunDoc, RunState};
 use jobpipe_engine::{Cx, close_cancelled};
 use serde_json::json;
-use std::time::Duration;
-
-/// How long an engine may take to look at a wish.
-const PATIENCE: Duration = Duration::from_secs(15);
-/// How often it is looked whether it did.
-const TICK: Duration = Duration::from_millis(100);
 
 /// Runs: what they did, and what may be done to them.
 #[derive(Debug, clap::Args)]
@@ -247,43 +241,4 @@ async fn approve(args: One) -> Outcome {
     drop((cx, role));
     terminal::say(&format!("{run}: approved; {who} what waited"));
     Ok(Exit::Succeeded)
-}
-
-/// Who may write to a state.
-enum Role {
-    /// This process alone: it has the engine's role.
-    Alone(EngineLock),
-    /// Everyone who connects to its server.
-    Shared,
-    /// Another process, which has the engine's role.
-    Busy,
-}
-
-impl Role {
-    fn of(place: &Place) -> Outcome<Self> {
-        if place.servers.is_some() {
-            return Ok(Self::Shared);
-        }
-        match EngineLock::acquire(&place.state) {
-            Ok(lock) => Ok(Self::Alone(lock)),
-            Err(StoreError::Busy { .. }) => Ok(Self::Busy),
-            Err(error) => Err(error.into()),
-        }
-    }
-}
-
-/// Leaves a wish, and waits until the engine has looked at it.
-async fn ask(cx: &Cx, command: &Command) -> Outcome<()> {
-    admin::wish(cx, command).await?;
-    let began = cx.clock.monotonic();
-    loop {
-        let left: Vec<(String, Read<Command>)> = docs::list(&*cx.store, DocKind::Command, "", "", 1_000).await?;
-        if left.iter().all(|(_, wish)| wish.doc != *command) {
-            return Ok(());
-        }
-        if cx.clock.monotonic().saturating_sub(began) > PATIENCE {
-            return Err(Failure::failed("the engine at work has not answered yet; it, or the next one, will do it"));
-        }
-        cx.clock.sleep(TICK).await;
-    }
 }

@@ -1,24 +1,24 @@
 //! `jobpipe worker`: works on whatever runs there are, until it is told to end.
 
-use crate::compose::{self, Carrier, Hand, Machine, Parts};
+use crate::alerts::Alerts;
+use crate::compose::{self, Hand, Machine, Parts};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::fleet::links::{self, Teller};
+use crate::folder::{self, Folder};
 use crate::place::{self, Place};
 use crate::registry::{self, Wiring};
+use crate::serving::Serving;
 use crate::stop::{self, StopFlag};
 use crate::watch::{self, Format};
 use crate::{load, log};
 use jobpipe_config::settings::{Limits, Servers};
-use jobpipe_core::{StateStore, Stop, StoreError};
-use jobpipe_engine::event::Event;
-use jobpipe_engine::{Cx, FleetLimiter};
+use jobpipe_core::{StateStore, StoreError};
+use jobpipe_engine::FleetLimiter;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// How long tasks that run may take to end once a signal came; what is left then is another worker's.
-const GRACE: Duration = Duration::from_secs(20);
 /// How long the broker may take to hear that this worker leaves.
 const GOODBYE: Duration = Duration::from_secs(3);
 /// What a first try to connect waits at most before the next one; each further one twice as long.
@@ -41,6 +41,7 @@ const FIRST_SIGNAL: &str =
 Examples:
   jobpipe worker --env prod
   jobpipe worker --env prod --autoscale 2,64
+  jobpipe worker --env prod --scheduler   # launches what is due, too
   jobpipe worker --env prod --queues export --concurrency 4 --name posts-1")]
 pub(crate) struct Args {
     /// A folder of the project, or a file in it [default: the current folder].
@@ -62,12 +63,21 @@ pub(crate) struct Args {
     /// What others call this worker [default: the name of the machine].
     #[arg(long, value_parser = name)]
     name: Option<String>,
+    /// Launch deployed imports when they are due, beside the work.
+    #[arg(long)]
+    scheduler: bool,
     /// Lines for people, or one JSON object for each event.
     #[arg(long, value_enum, default_value = "human")]
     format: Format,
 }
 
 impl Args {
+    /// Those of a worker that launches, too.
+    pub(crate) fn with_folder(root: PathBuf, env: Option<String>, concurrency: Option<u32>, format: Format) -> Self {
+        let (autoscale, queues, name) = (None, Vec::new(), None);
+        Self { at: Some(root), env, concurrency, autoscale, queues, name, scheduler: true, format }
+    }
+
     /// Tasks at once at most.
     fn slots(&self) -> Option<u32> {
         self.autoscale.map(|(_, most)| most).or(self.concurrency)
@@ -75,8 +85,13 @@ impl Args {
 }
 
 pub(crate) async fn run(args: Args) -> Outcome {
-    let folder = place::project_root(args.at.as_deref())?;
-    let loaded = load::settings(&folder, args.env.as_deref())?;
+    work(args, None).await
+}
+
+/// Works, and keeps a folder's imports deployed if there is one.
+pub(crate) async fn work(args: Args, folder: Option<Folder>) -> Outcome {
+    let root = place::project_root(args.at.as_deref())?;
+    let loaded = load::settings(&root, args.env.as_deref())?;
     let place = Place::of(&loaded, false)?;
     let Some(servers) = &place.servers else {
         return Err(Failure::usage(format!(
@@ -93,8 +108,10 @@ pub(crate) async fn run(args: Args) -> Outcome {
         name: args.name.clone().unwrap_or_else(machine_name),
         queues: args.queues.clone(),
         least: args.autoscale.map(|(least, _)| least),
+        launches: args.scheduler,
     };
     let carrier = compose::broker(&place, &hand.name)?;
+    let alerts = if args.scheduler { Alerts::of(&loaded, &machine.clock)? } else { None };
     let mut teller = Teller::new(args.format);
     let Some(store) = connected(servers, &machine, &stop, &mut teller).await? else { return Ok(Exit::Succeeded) };
     let limiter = FleetLimiter::new(Arc::clone(&store), Arc::clone(&machine.clock), Arc::clone(&machine.ids));
@@ -117,7 +134,20 @@ pub(crate) async fn run(args: Args) -> Outcome {
     if carrier.amqp.is_none() {
         teller.say("note:  without a broker on a server this should be the only worker: others find work late");
     }
-    let ended = serve(&cx, &carrier, events, &stop, &mut teller).await;
+    if args.scheduler {
+        teller.say("launches deployed imports when they are due");
+    }
+    let (said, lines) = mpsc::channel(64);
+    let watching = folder.map(|folder| tokio::spawn(folder::keep(Arc::clone(&cx), folder, said.clone())));
+    let links = tokio::spawn(links::watch(Arc::clone(&cx), carrier.amqp.clone(), said.clone()));
+    let alerting = alerts.map(|alerts| tokio::spawn(alerts.keep(Arc::clone(&cx), said)));
+    let heir = "another worker, once its lease has lapsed";
+    let serving = Serving { cx: &cx, stop: &stop, teller: &mut teller, heir };
+    let ended = serving.until_end(jobpipe_engine::serve(Arc::clone(&cx)), events, lines).await;
+    links.abort();
+    for beside in [watching, alerting].into_iter().flatten() {
+        beside.abort();
+    }
     if let Some(amqp) = &carrier.amqp {
         let _in_order_or_not = tokio::time::timeout(GOODBYE, amqp.close()).await;
     }
@@ -125,7 +155,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
 }
 
 /// The store, however long it takes to answer; `None` when a signal came first.
-async fn connected(
+pub(crate) async fn connected(
     servers: &Servers,
     machine: &Machine,
     stop: &StopFlag,
@@ -152,49 +182,6 @@ async fn connected(
         }
         most = (most * 2).min(LONGEST_WAIT);
     }
-}
-
-/// The engine, told of as it goes; ends in time after a signal, whatever still runs.
-async fn serve(
-    cx: &Arc<Cx>,
-    carrier: &Carrier,
-    mut events: mpsc::Receiver<Event>,
-    stop: &Arc<StopFlag>,
-    teller: &mut Teller,
-) -> Outcome {
-    let (said, mut lines) = mpsc::channel(64);
-    let links = tokio::spawn(links::watch(Arc::clone(cx), carrier.amqp.clone(), said));
-    let mut serving = tokio::spawn(jobpipe_engine::serve(Arc::clone(cx)));
-    let deadline = async {
-        stop.signalled().await;
-        cx.clock.sleep(GRACE).await;
-    };
-    tokio::pin!(deadline);
-    let ended = loop {
-        tokio::select! {
-            Some(event) = events.recv() => teller.event(&event),
-            Some(line) = lines.recv() => teller.say(&line),
-            done = &mut serving => break Some(done),
-            () = &mut deadline => break None,
-        }
-    };
-    links.abort();
-    while let Ok(event) = events.try_recv() {
-        teller.event(&event);
-    }
-    match ended {
-        Some(Ok(Ok(()))) => teller.say("ended: nothing is left at work here"),
-        // what cannot be written now is done by those who can
-        Some(Ok(Err(error))) if stop.is_stopping() && error.passes() => {
-            teller.say(&format!("ended: {error}; what was at work here is done by another worker"));
-        }
-        Some(Ok(Err(error))) => return Err(error.into()),
-        Some(Err(error)) => {
-            return Err(Failure::failed(format!("the engine panicked ({error}); this is a bug of jobpipe (JP599)")));
-        }
-        None => teller.say("ended: what was still at work is done by another worker, once its lease has lapsed"),
-    }
-    Ok(Exit::Succeeded)
 }
 
 /// `MIN,MAX`.

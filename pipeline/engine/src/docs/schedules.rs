@@ -22,6 +22,18 @@ pub struct ScheduleDoc {
     pub followers: BTreeSet<String>,
     /// Why it cannot be launched, when the last look found so.
     pub trouble: Option<String>,
+    /// What people were told of it last, while that holds.
+    pub told: Option<Alerted>,
+}
+
+/// Trouble that people were told of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alerted {
+    /// Which.
+    pub kind: String,
+    /// When, by the store's clock.
+    pub at: Millis,
 }
 
 /// A version of an import.

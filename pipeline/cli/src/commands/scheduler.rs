@@ -1,0 +1,84 @@
+//! `jobpipe scheduler`: launches what is due, and works on nothing.
+
+use crate::alerts::Alerts;
+use crate::commands::worker::connected;
+use crate::compose::{self, Machine, Parts};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::fleet::links::{self, Teller};
+use crate::place::{self, Place};
+use crate::registry::{self, Wiring};
+use crate::serving::Serving;
+use crate::stop::{self, StopFlag};
+use crate::watch::{self, Format};
+use crate::{load, log};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+const FIRST_SIGNAL: &str =
+    "stopping: what is due is left to other schedulers (once more: stop at once; nothing is lost)";
+
+/// Launch deployed imports by their schedules, until a signal.
+///
+/// The state must be on a server (`store:` of the settings); workers do what
+/// is launched. Start as many as you like: each slot has one run, whoever
+/// launches it, and none is needed as long as one is left.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  jobpipe deploy imports/ --env prod
+  jobpipe scheduler --env prod
+
+A worker can do it beside its work: `jobpipe worker --scheduler`.")]
+pub(crate) struct Args {
+    /// A folder of the project, or a file in it [default: the current folder].
+    #[arg(long, value_name = "PATH")]
+    at: Option<PathBuf>,
+    /// The environment [default: JOBPIPE_ENV, else local].
+    #[arg(long, value_name = "NAME", env = "JOBPIPE_ENV", hide_env = true)]
+    env: Option<String>,
+    /// Lines for people, or one JSON object for each event.
+    #[arg(long, value_enum, default_value = "human")]
+    format: Format,
+}
+
+pub(crate) async fn run(args: Args) -> Outcome {
+    let root = place::project_root(args.at.as_deref())?;
+    let loaded = load::settings(&root, args.env.as_deref())?;
+    let place = Place::of(&loaded, false)?;
+    let Some(servers) = &place.servers else {
+        return Err(Failure::usage(format!(
+            "the state is in {}, where one process does everything: `jobpipe up`; for schedulers of their own set \
+             `store: $MONGODB_URL`",
+            place.state.display()
+        )));
+    };
+    let stop = Arc::new(StopFlag::default());
+    stop::listen(&stop, FIRST_SIGNAL)?;
+    log::start(&place.state)?;
+    let machine = Machine::new();
+    let alerts = Alerts::of(&loaded, &machine.clock)?;
+    let mut teller = Teller::new(args.format);
+    let Some(store) = connected(servers, &machine, &stop, &mut teller).await? else { return Ok(Exit::Succeeded) };
+    let (sender, events) = watch::channel();
+    let parts = Parts {
+        stages: Arc::new(registry::registry(Wiring::of(&loaded), &machine)?),
+        machine,
+        events: sender,
+        stop: Arc::clone(&stop),
+        limits: loaded.settings.limits,
+    };
+    let cx = compose::scheduler(&place, store, parts)?;
+    teller.say(&format!("scheduler (process {})", std::process::id()));
+    teller.say(&format!("store  {}", place.shown()));
+    let (said, lines) = mpsc::channel(64);
+    let links = tokio::spawn(links::watch(Arc::clone(&cx), None, said.clone()));
+    let alerting = alerts.map(|alerts| tokio::spawn(alerts.keep(Arc::clone(&cx), said)));
+    let serving = Serving { cx: &cx, stop: &stop, teller: &mut teller, heir: "another scheduler" };
+    let ended = serving.until_end(jobpipe_engine::serve_schedules(Arc::clone(&cx)), events, lines).await;
+    links.abort();
+    if let Some(alerting) = alerting {
+        alerting.abort();
+    }
+    ended
+}
