@@ -69,8 +69,8 @@ struct Row {
     peak_kib: u64,
     /// Requests to the store for a task of a backlog.
     requests: Option<f64>,
-    /// The same of a task alone, from its hint to its commit.
-    alone: Option<f64>,
+    /// Those of a task alone, from its hint to its commit, and those of loops beside it.
+    alone: Option<String>,
     trips_ms: Option<(f64, f64)>,
 }
 
@@ -86,7 +86,7 @@ impl Row {
             self.broker_us,
             if self.peak_kib == 0 { dash() } else { (self.peak_kib >> 10).to_string() },
             self.requests.map_or_else(dash, |requests| format!("{requests:.2}")),
-            self.alone.map_or_else(dash, |requests| format!("{requests:.2}")),
+            self.alone.clone().unwrap_or_else(dash),
             self.trips_ms.map_or_else(dash, |(p50, p99)| format!("{p50:.1} / {p99:.1}")),
         )
     }
@@ -131,7 +131,7 @@ pub(crate) fn take(tasks: u64, rounds: usize) -> Result<String, Fault> {
     rows.iter().for_each(|row| text += &row.text());
     writeln!(
         text,
-        "\nOn MongoDB's protocol a crawl task with an output and a follow-up, alone, makes {:.2} requests to the store (limit 6; of a task that does nothing: 3; with a backlog: 0.5).",
+        "\nOn MongoDB's protocol a crawl task with an output and a follow-up, alone, takes {} (limit 6; a task that does nothing 3; one of a backlog 0.5).",
         crawl.requests
     )?;
     if let [plain, events, ours, ..] = rows.as_slice() {
@@ -243,8 +243,8 @@ fn requests(told: &str) -> f64 {
 struct Trips {
     /// Milliseconds of the median and of 99 in 100.
     ms: (f64, f64),
-    /// Requests to the store from the hint of a task to its commit.
-    requests: f64,
+    /// Requests to the store from the hint of a task to its commit: its own, which write, and what loops read meanwhile.
+    requests: String,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
@@ -256,7 +256,11 @@ fn jobpipe_trips(broker: &Broker, state: &str, fruit: bool) -> Result<Trips, Fau
     }
     let (told, _) = ran(&command, folder.path())?;
     let ms = |name| number(&told, name) / 1_000.0;
-    Ok(Trips { ms: (ms("trip_p50_us"), ms("trip_p99_us")), requests: number(&told, "trip_requests") / TRIPS as f64 })
+    let each = |name| number(&told, name) / TRIPS as f64;
+    Ok(Trips {
+        ms: (ms("trip_p50_us"), ms("trip_p99_us")),
+        requests: format!("{:.2} + {:.2}", each("trip_writes"), each("trip_reads")),
+    })
 }
 
 /// A worker ended with this value.
