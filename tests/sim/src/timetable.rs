@@ -63,7 +63,7 @@ pub(crate) async fn check(world: &World) {
     let told = launched + waiting + usize::try_from(skipped).unwrap_or(usize::MAX);
     if passed != told {
         world.violated(|| {
-            format!("I7: of {passed} slots {launched} were launched, {waiting} wait and {skipped} were passed over")
+            format!("I11: of {passed} slots {launched} were launched, {waiting} wait and {skipped} were passed over")
         });
     }
 }

@@ -12,7 +12,8 @@ const SEEDS: u64 = 2_000;
 /// Rules that matter only where stories seldom lead by chance: theirs all lead there.
 const SLANTED: &[(Rule, Slant)] = &[
     (Rule::DefinitionFirst, Slant::Definitions),
-    (Rule::RecheckOrder, Slant::Definitions),
+    (Rule::RecheckOrder, Slant::Duel),
+    (Rule::ReadTwice, Slant::Hasty),
     (Rule::AttachEpoch, Slant::Restore),
     (Rule::ReadsApart, Slant::Hasty),
     (Rule::PastIds, Slant::Hasty),

@@ -5,10 +5,9 @@
 //! `--trips` they come one after the other, each timed from its hint to its commit. With `--fruit` each of those gives a
 //! record that is stored for another stage, and leads to one more request. What was measured is in `FOLDER/told.txt`.
 
-mod nothings;
-
 use clap::Parser;
 use jobpipe_amqp::{AmqpBroker, AmqpSettings};
+use jobpipe_benches::nothings::{self, Nothings, StopFlag};
 use jobpipe_conformance::MemoryStore;
 use jobpipe_core::{Broker, Clock, DocKind, Hint, Ids, NewTask, StateStore, SystemClock, SystemIds};
 use jobpipe_embedded::{EngineLock, LocalBroker, SqliteStore};
@@ -20,7 +19,6 @@ use jobpipe_engine::failpoint::NoFailpoints;
 use jobpipe_engine::{Cx, EngineSettings, News, admin, serve};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
-use nothings::{Nothings, StopFlag};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};

@@ -211,7 +211,7 @@ pub(super) fn import_written(world: &World, who: &str, id: &str, before: Option<
         launched(world, id, &after["open"]["launch"]);
     }
     if after["last_slot"].as_i64() < before["last_slot"].as_i64() {
-        world.violated(|| format!("I7: the slots of {id} went back"));
+        world.violated(|| format!("I11: the slots of {id} went back"));
     }
     if let Some(old) = &old
         && new.as_ref() != Some(old)
@@ -238,7 +238,7 @@ pub(super) fn import_written(world: &World, who: &str, id: &str, before: Option<
     }
 }
 
-/// I7: a slot has one run, and slots keep their order.
+/// I11: a slot has one run, and slots keep their order.
 fn launched(world: &World, id: &str, launch: &Json) {
     let (Some(slot), Some(at)) = (launch["slot"].as_str(), launch["at"].as_i64()) else { return };
     // one that was triggered has no slot of the schedule
@@ -247,7 +247,7 @@ fn launched(world: &World, id: &str, launch: &Json) {
     }
     let last = world.monitor().launched.last().copied();
     if last.is_some_and(|last| last >= at) {
-        world.violated(|| format!("I7: {id} is launched for {slot}, after {last:?}"));
+        world.violated(|| format!("I11: {id} is launched for {slot}, after {last:?}"));
     }
     world.monitor().launched.push(at);
 }

@@ -20,7 +20,7 @@ const FRUITFUL: &str = "page/";
 const HOLD: &str = "hold";
 
 /// An import of one stage, and one more where its tasks bear `fruit`.
-pub(crate) fn plan(fruit: bool) -> Plan {
+pub fn plan(fruit: bool) -> Plan {
     let next = fruit.then(|| stage(NEXT, &[STAGE.0], StageKind::Transform));
     let stages = std::iter::once(stage(STAGE, &[], StageKind::Crawl)).chain(next).collect();
     Plan { name: "nothings".to_owned(), stages, schedule: None }
@@ -45,7 +45,7 @@ fn stage((name, queue): (&str, &str), from: &[&str], kind: StageKind) -> StagePl
 }
 
 #[derive(Default)]
-pub(crate) struct StopFlag(pub(crate) AtomicBool);
+pub struct StopFlag(pub AtomicBool);
 
 impl Stop for StopFlag {
     fn is_stopping(&self) -> bool {
@@ -55,13 +55,13 @@ impl Stop for StopFlag {
 
 /// What the stage is made of.
 #[derive(Clone)]
-pub(crate) struct Nothings {
+pub struct Nothings {
     /// Root requests.
-    pub(crate) listings: usize,
+    pub listings: usize,
     /// Requests that each of them leads to.
-    pub(crate) each: usize,
+    pub each: usize,
     /// Keeps the stage open with one more root until it is cancelled.
-    pub(crate) hold: Option<CancellationToken>,
+    pub hold: Option<CancellationToken>,
 }
 
 impl Stages for Nothings {
@@ -87,7 +87,7 @@ fn no(name: &str) -> TaskError {
 struct Nothing(Nothings);
 
 /// So many tasks of a run, numbered from `first`. Those that bear `fruit` give a record, and lead to one more request.
-pub(crate) fn tasks(run: &str, first: usize, count: usize, fruit: bool) -> Vec<NewTask> {
+pub fn tasks(run: &str, first: usize, count: usize, fruit: bool) -> Vec<NewTask> {
     let kind = if fruit { FRUITFUL } else { "item/" };
     let task = |n| {
         let input = TaskInput::Requests(vec![request(format!("{kind}{n}"), false)]);

@@ -1,0 +1,3 @@
+//! What several of the measured programs share.
+
+pub mod nothings;
