@@ -175,6 +175,8 @@ fn imports_are_deployed_compared_rolled_back_and_retired() {
     let shown = project.jobpipe(&["schedule", "show", "acme"]).expect(0).out;
     assert!(shown.contains("version   3, of "), "{shown}");
 
+    let triggered = project.jobpipe(&["schedule", "trigger", "acme"]).expect(0);
+    assert!(triggered.out.contains("is launched as soon as") && triggered.err.contains("jobpipe up"), "{triggered:?}");
     let refused = project.jobpipe(&["retire", "acme", "--posts", "delete"]).expect(2);
     assert!(refused.err.contains("nothing was done"), "{}", refused.err);
     project.jobpipe(&["retire", "acme", "--posts", "leave"]).expect(0);

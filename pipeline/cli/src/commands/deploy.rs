@@ -160,8 +160,9 @@ pub(super) async fn give(orders: &Orders, order: &Order, format: Format) -> Outc
         (Format::Human, None) => terminal::say(&text),
         (Format::Human, Some(holds)) => {
             terminal::say(&text);
-            let next = holds.next_words(now);
-            terminal::say(&terminal::cut(&format!("  {}; next run: {next}", holds.schedule_words()), 80));
+            let next = format!("; next run: {}", holds.next_words(now));
+            let room = 78_usize.saturating_sub(next.chars().count());
+            terminal::say(&format!("  {}{next}", terminal::cut(&holds.schedule_words(), room)));
         }
     }
     Ok(Exit::Succeeded)

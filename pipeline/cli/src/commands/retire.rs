@@ -42,7 +42,8 @@ pub(crate) async fn run(args: Args) -> Outcome {
     if args.posts == Posts::Delete {
         return Err(Failure::usage(format!(
             "this version cannot remove the posts of an import that is retired; nothing was done. Let it run once with \
-             `where: \"false\"`, which removes every post of it, then `jobpipe retire {} --posts leave`",
+             `where: \"false\"` in its transform, which withdraws every record and so every post (what waits is let through by \
+             `jobpipe runs approve`), then `jobpipe retire {} --posts leave`",
             args.name
         )));
     }

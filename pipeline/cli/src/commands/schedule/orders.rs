@@ -5,6 +5,7 @@ use crate::compose::Machine;
 use crate::exit::{Failure, Outcome};
 use crate::place::Where;
 use crate::role::Orders;
+use crate::terminal;
 use crate::watch::Format;
 use jobpipe_config::grammar::Period;
 use jobpipe_core::Millis;
@@ -79,7 +80,16 @@ struct Import {
 
 impl Import {
     async fn give(&self, order: &Order) -> Outcome {
-        give(&Orders::of(&self.place.find()?).await?, order, self.format).await
+        self.give_by(&Orders::of(&self.place.find()?).await?, order).await
+    }
+
+    async fn give_by(&self, orders: &Orders, order: &Order) -> Outcome {
+        let done = give(orders, order, self.format).await?;
+        let launches = matches!(order, Order::Trigger { .. } | Order::Backfill { .. } | Order::Resume { .. });
+        if let Some(nobody) = orders.launched_by().filter(|_| launches) {
+            terminal::complain(&format!("note:  {nobody}"));
+        }
+        Ok(done)
     }
 }
 
@@ -111,7 +121,7 @@ pub(super) async fn backfill(args: Backfill) -> Outcome {
     let id = format!("{:08x}", Machine::new().ids.nonce() & 0xffff_ffff);
     let pace = Millis::try_from(args.pace.duration().as_millis()).unwrap_or(Millis::MAX);
     let wish = Wish { id, after: first - 1, until, pace, started: 0, skip: args.skip };
-    give(&orders, &Order::Backfill { import: name, wish }, args.import.format).await
+    args.import.give_by(&orders, &Order::Backfill { import: name, wish }).await
 }
 
 /// The first and the last instant of `FROM..TO`.
