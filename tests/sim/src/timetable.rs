@@ -28,7 +28,7 @@ impl Deed {
     pub(crate) async fn done(self, cx: Arc<Cx>) -> Result<()> {
         match self {
             Self::Deploy(plan) => deploy::deploy(&cx, &plan, "sim.yml").await.map(|_| ()),
-            Self::Trigger => deploy::trigger(&cx, IMPORT).await.map(|_| ()),
+            Self::Trigger => deploy::trigger(&cx, IMPORT, &cx.ids.run()).await.map(|_| ()),
             Self::Withdraw => match deploy::withdraw(&cx, IMPORT).await {
                 // it was, and he was not told
                 Err(EngineError::Refused { code: "JP611", .. }) => Ok(()),

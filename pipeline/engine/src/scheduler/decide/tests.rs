@@ -8,7 +8,7 @@ const HOUR: Millis = 3_600_000;
 /// A full hour, and so a slot of `every 1h`.
 const NOON: Millis = 495_660 * HOUR;
 
-fn hourly(policies: Json) -> Schedule {
+fn hourly(policies: &Json) -> Schedule {
     let mut map = json!({ "every": "1h" });
     for (key, value) in policies.as_object().unwrap() {
         map[key] = value.clone();
@@ -61,7 +61,7 @@ fn waits(act: Act) -> Option<Millis> {
 
 #[test]
 fn a_slot_is_taken_once() {
-    let schedule = hourly(json!({}));
+    let schedule = hourly(&json!({}));
     assert_eq!(waits(at(&import(NOON - HOUR), &schedule, NOON - 1)), Some(NOON));
     let (slot, new) = started(at(&import(NOON - HOUR), &schedule, NOON + 5));
     assert_eq!((slot.as_str(), new.last_slot), (utc_text(NOON).as_str(), NOON));
@@ -72,7 +72,7 @@ fn a_slot_is_taken_once() {
 
 #[test]
 fn slots_before_the_deployment_are_not_its_own() {
-    let schedule = hourly(json!({ "catch_up": "all" }));
+    let schedule = hourly(&json!({ "catch_up": "all" }));
     let fresh = ImportDoc::default();
     let case = Case {
         name: "acme",
@@ -89,16 +89,16 @@ fn slots_before_the_deployment_are_not_its_own() {
 #[test]
 fn a_paused_import_is_left_alone() {
     let paused = ImportDoc { paused: Some(Paused { why: "by hand".into(), at: 0 }), ..import(0) };
-    assert_eq!(waits(at(&paused, &hourly(json!({})), NOON)), None);
+    assert_eq!(waits(at(&paused, &hourly(&json!({})), NOON)), None);
 }
 
 #[test]
 fn overlap_says_what_becomes_of_a_slot_on_time() {
-    let skipped = noted(at(&busy(NOON - HOUR), &hourly(json!({ "overlap": "skip" })), NOON));
+    let skipped = noted(at(&busy(NOON - HOUR), &hourly(&json!({ "overlap": "skip" })), NOON));
     assert_eq!((skipped.last_slot, skipped.queue.len()), (NOON, 0));
     assert_eq!(skipped.skipped.unwrap().count, 1);
 
-    let one = hourly(json!({ "overlap": "queue_one" }));
+    let one = hourly(&json!({ "overlap": "queue_one" }));
     let queued = noted(at(&busy(NOON - HOUR), &one, NOON));
     assert_eq!((queued.last_slot, queued.queue.len(), queued.skipped.clone()), (NOON, 1, None));
     let full = noted(at(&queued, &one, NOON + HOUR));
@@ -107,7 +107,7 @@ fn overlap_says_what_becomes_of_a_slot_on_time() {
     let (slot, new) = started(at(&free, &one, NOON + HOUR + 5));
     assert_eq!((slot.as_str(), new.queue.len()), (utc_text(NOON).as_str(), 0), "what waits goes first");
 
-    let cancel = hourly(json!({ "overlap": "cancel_other" }));
+    let cancel = hourly(&json!({ "overlap": "cancel_other" }));
     let queued = noted(at(&busy(NOON - HOUR), &cancel, NOON));
     assert_eq!(queued.queue[0].cancels.as_deref(), Some("acme@open"));
     let Act::Wait { cancel: Some(run), .. } = at(&queued, &cancel, NOON) else { panic!("it cancels nothing") };
@@ -119,13 +119,13 @@ fn overlap_says_what_becomes_of_a_slot_on_time() {
 #[test]
 fn catch_up_says_what_becomes_of_slots_that_were_missed() {
     let now = NOON + 5 * HOUR + HOUR / 2;
-    let missed = noted(at(&import(NOON), &hourly(json!({ "catch_up": "none" })), now));
+    let missed = noted(at(&import(NOON), &hourly(&json!({ "catch_up": "none" })), now));
     assert_eq!((missed.last_slot, missed.skipped.unwrap().count), (NOON + 5 * HOUR, 5));
 
-    let (slot, last) = started(at(&import(NOON), &hourly(json!({ "catch_up": "last" })), now));
+    let (slot, last) = started(at(&import(NOON), &hourly(&json!({ "catch_up": "last" })), now));
     assert_eq!((slot, last.skipped.unwrap().count), (utc_text(NOON + 5 * HOUR), 4));
 
-    let all = hourly(json!({ "catch_up": "all" }));
+    let all = hourly(&json!({ "catch_up": "all" }));
     let (slot, first) = started(at(&import(NOON), &all, now));
     assert_eq!((slot, first.last_slot), (utc_text(NOON + HOUR), NOON + HOUR));
     // those that are left wait, whatever `overlap` says
@@ -138,18 +138,18 @@ fn catch_up_says_what_becomes_of_slots_that_were_missed() {
 #[test]
 fn deadline_and_window_bound_how_late_a_slot_may_come() {
     let now = NOON + 5 * HOUR + HOUR / 2;
-    let bounded = hourly(json!({ "catch_up": "all", "window": "2h" }));
+    let bounded = hourly(&json!({ "catch_up": "all", "window": "2h" }));
     let (slot, new) = started(at(&import(NOON), &bounded, now));
     assert_eq!((slot, new.skipped.unwrap().count), (utc_text(NOON + 4 * HOUR), 3));
-    let late = noted(at(&import(NOON), &hourly(json!({ "deadline": "10m" })), now));
+    let late = noted(at(&import(NOON), &hourly(&json!({ "deadline": "10m" })), now));
     assert_eq!((late.last_slot, late.skipped.unwrap().count), (NOON + 5 * HOUR, 5));
-    let (slot, _) = started(at(&import(NOON - HOUR), &hourly(json!({ "deadline": "10m" })), NOON + 9 * 60_000));
+    let (slot, _) = started(at(&import(NOON - HOUR), &hourly(&json!({ "deadline": "10m" })), NOON + 9 * 60_000));
     assert_eq!(slot, utc_text(NOON));
 }
 
 #[test]
 fn jitter_delays_a_slot_and_is_the_same_for_all() {
-    let schedule = hourly(json!({ "jitter": "10m" }));
+    let schedule = hourly(&json!({ "jitter": "10m" }));
     let starts = NOON + jitter("acme", NOON, 600_000);
     assert!(starts > NOON, "choose another name: this one has no jitter here");
     assert_eq!(waits(at(&import(NOON - HOUR), &schedule, starts - 1)), Some(starts));
@@ -170,7 +170,7 @@ fn an_import_follows_another() {
 
 #[test]
 fn a_backfill_lets_what_is_due_go_first_and_keeps_its_pace() {
-    let schedule = hourly(json!({}));
+    let schedule = hourly(&json!({}));
     let fill = Backfill {
         id: "x".into(),
         after: NOON - 4 * HOUR,
@@ -198,7 +198,7 @@ fn a_backfill_lets_what_is_due_go_first_and_keeps_its_pace() {
 fn a_slot_that_comes_due_replaces_a_retry() {
     let retry = Waiting { slot: "s~1".into(), at: NOON - HOUR, not_before: NOON + 60_000, cancels: None, failed: 1 };
     let doc = ImportDoc { queue: VecDeque::from([retry]), ..import(NOON - HOUR) };
-    let schedule = hourly(json!({}));
+    let schedule = hourly(&json!({}));
     assert_eq!(waits(at(&doc, &schedule, NOON - 1)), Some(NOON));
     let (slot, new) = started(at(&doc, &schedule, NOON));
     assert_eq!((slot, new.queue.len()), (utc_text(NOON), 0));
@@ -224,7 +224,7 @@ fn every_slot_is_taken_once_whatever_happens() {
         let mut chance = Chance(seed);
         let overlap = ["skip", "queue_one", "cancel_other"][chance.below(3) as usize];
         let catch_up = ["none", "last", "all"][chance.below(3) as usize];
-        let schedule = hourly(json!({ "overlap": overlap, "catch_up": catch_up }));
+        let schedule = hourly(&json!({ "overlap": overlap, "catch_up": catch_up }));
         let (mut doc, mut now) = (import(NOON), NOON + 1);
         let mut starts: Vec<Millis> = Vec::new();
         for _ in 0..60 {
