@@ -30,6 +30,9 @@ const RARE: &[(Point, usize)] = &[
     (Point::CloseStage, 4),
     (Point::DrainDefinition, 5),
     (Point::RelaySeen, 4),
+    // reached only where the story is about a schedule
+    (Point::SlotNoted, 0),
+    (Point::SlotNext, 0),
 ];
 
 /// The failpoint at which more happens than elsewhere.

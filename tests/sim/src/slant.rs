@@ -340,7 +340,9 @@ fn hasty(chance: &Chance, bent: Bent<'_>) {
 fn timetable(chance: &Chance, bent: Bent<'_>) {
     let Bent { habits, faults, settings, .. } = bent;
     settings.launches = true;
-    faults.focus = *chance.one(&[Point::SlotNoted, Point::SlotNext, Point::AdmitImport, Point::EnsureRun]);
-    faults.die_there = *chance.one(&[0.0, 0.05, 0.2]);
+    let points =
+        [Point::SlotNoted, Point::SlotNoted, Point::SlotNoted, Point::SlotNext, Point::SlotNext, Point::AdmitImport];
+    faults.focus = *chance.one(&points);
+    faults.die_there = *chance.one(&[0.0, 0.3, 0.5]);
     habits.rest = &[0];
 }

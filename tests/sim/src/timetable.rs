@@ -41,7 +41,7 @@ impl Deed {
 /// A schedule with its policies.
 pub(crate) fn schedule(chance: &Chance) -> Json {
     json!({
-        "every": chance.one(&["7s", "20s", "1m"]),
+        "every": chance.one(&["3s", "7s", "20s"]),
         "overlap": chance.one(&["skip", "queue_one", "cancel_other"]),
         "catch_up": chance.one(&["none", "last", "all"]),
         "jitter": chance.one(&["0s", "2s"]),
