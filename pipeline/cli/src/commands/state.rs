@@ -95,7 +95,7 @@ async fn show(place: &Place) -> Outcome {
     let cx = compose::reader(place).await?;
     let mut rows = whereabouts(place);
     for (name, import) in sweep::imports(&cx).await? {
-        rows.push(line("import", format!("{name}: {}", import_words(&cx, &import.doc).await?)));
+        rows.push(line("import", format!("{name}: {}", import_words(&cx, &name, &import.doc).await?)));
     }
     for (id, target) in targets(&cx).await? {
         let mut words = Vec::new();
@@ -155,8 +155,8 @@ fn engine(place: &Place) -> String {
     }
 }
 
-async fn import_words(cx: &Cx, import: &ImportDoc) -> Outcome<String> {
-    let mut words = vec![format!("{} runs", import.seq)];
+async fn import_words(cx: &Cx, name: &str, import: &ImportDoc) -> Outcome<String> {
+    let mut words = vec![format!("{} runs", admin::runs(cx, Some(name), usize::MAX).await?.len())];
     let open = import.open.as_ref().map(|open| format!("open {}", open.facts.run));
     let closed = import.closed.as_ref().map(|closed| format!("last closed {}", closed.run));
     words.extend(open.into_iter().chain(closed));

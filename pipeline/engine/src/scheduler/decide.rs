@@ -164,8 +164,8 @@ fn slots(case: &Case<'_>) -> Option<Act> {
         new.last_slot = first;
         return Some(Act::Note { import: Box::new(case.overlapping(new, launch(first), policy.overlap)) });
     }
-    // what was missed waits, whatever `overlap` says
-    for slot in left.into_iter().take_while(|slot| is_late(*slot)) {
+    // what was missed waits, whatever `overlap` says, and so does what comes behind it
+    for slot in left {
         if new.queue.len() >= MOST_WAITING {
             break;
         }

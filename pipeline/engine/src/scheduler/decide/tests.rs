@@ -133,6 +133,9 @@ fn catch_up_says_what_becomes_of_slots_that_were_missed() {
     let slots: Vec<Millis> = rest.queue.iter().map(|waiting| waiting.at).collect();
     assert_eq!(slots, [2, 3, 4, 5].map(|hour| NOON + hour * HOUR));
     assert_eq!(rest.skipped, None);
+    // one that is on time waits behind them
+    let rest = noted(at(&ImportDoc { open: Some(run("acme@open")), ..import(NOON) }, &all, NOON + 3 * HOUR + 1));
+    assert_eq!((rest.queue.len(), rest.last_slot, rest.skipped), (3, NOON + 3 * HOUR, None));
 }
 
 #[test]
