@@ -94,6 +94,25 @@ fn each_slot_has_one_run_through_kill_and_restart() {
 }
 
 #[test]
+fn one_that_dies_before_its_next_look_is_followed_by_another() {
+    use std::os::unix::process::ExitStatusExt;
+    let project = project("{ every: 1s, catch_up: all }");
+    let died = project.command(&["up"]).env("JOBPIPE_FAILPOINT", "slot.next:3").output().unwrap();
+    assert_eq!(died.status.signal(), Some(6), "{}", String::from_utf8_lossy(&died.stderr));
+    let before = slots(&project);
+    let mut up = up(&project);
+    for _ in 0..2 {
+        up.wait_for(launched);
+    }
+    up.signal("TERM");
+    assert!(up.end().0.success());
+    let after = slots(&project);
+    assert!(after.starts_with(&before) && after.len() >= before.len() + 2, "{before:?}, then {after:?}");
+    let open = project.jobpipe(&["runs", "list", "--format", "json"]).expect(0).json();
+    assert!(open.iter().filter(|run| run["state"] == "running").count() <= 1, "{open:?}");
+}
+
+#[test]
 fn people_pause_trigger_and_redeploy_beside_it() {
     let project = project("every 1h");
     let mut up = up(&project);

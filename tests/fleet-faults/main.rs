@@ -34,6 +34,7 @@ mod t04_queues_vanish;
 mod t05_store_stops;
 mod t07_network;
 mod t08_zombie;
+mod t11_schedulers;
 mod t13_hints_thrice;
 mod t17_deploy;
 mod t18_barrier;

@@ -21,7 +21,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("fbsim", &[]),
     ("career-site", &[]),
     // programs that nothing imports
-    ("jobpipe-sim", &["jobpipe-core", "jobpipe-engine", "jobpipe-conformance"]),
+    ("jobpipe-sim", &["jobpipe-core", "jobpipe-schedule", "jobpipe-engine", "jobpipe-conformance"]),
     (
         "jobpipe-fuzz",
         &[

@@ -228,7 +228,11 @@ async fn target_summary(
     summary.busy = doc.busy || doc.owner.is_some() || import.to_wake.contains(target);
     summary.next_at = doc.next_at;
     let mark = doc.marks.get(&format!("{}/{export}", facts.import));
-    summary.waits = doc.paused.map(|pause| pause.why).or_else(|| mark.and_then(|mark| mark.waits.clone()));
+    // of one that was woken, what it waited for before says nothing until somebody has looked
+    let woken = doc.next_at == Some(0) || doc.owner.is_some() || import.to_wake.contains(target);
+    if !woken {
+        summary.waits = doc.paused.map(|pause| pause.why).or_else(|| mark.and_then(|mark| mark.waits.clone()));
+    }
     let mut after: Option<RowId> = None;
     loop {
         let rows = cx.store.rows_of(target, after.as_ref(), cx.settings.page).await?;

@@ -105,6 +105,10 @@ pub(crate) async fn pass(cx: &Cx, mut patience: Patience, gate: &Gate, task: &Ta
         Err(error) => {
             if let EngineError::Stage(_) = &error {
                 release(cx, task, Duration::ZERO).await?;
+                // who stops leaves it to the next one, and has not failed
+                if cx.stop.is_stopping() {
+                    return Ok(());
+                }
             }
             Err(error)
         }

@@ -138,7 +138,11 @@ impl Worker {
     pub fn start(project: &Project, more: &[&str]) -> Self {
         let mut arguments = vec!["worker", "--format", "json"];
         arguments.extend(more);
-        let mut command = project.command(&arguments);
+        Self::of(project.command(&arguments))
+    }
+
+    /// Any command that tells its events as JSON.
+    pub fn of(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
@@ -187,9 +191,14 @@ impl Worker {
 
     /// Events of a kind that it has told so far.
     pub fn count(&self, kind: &str) -> usize {
+        self.told_of(kind).len()
+    }
+
+    /// Those events.
+    pub fn told_of(&self, kind: &str) -> Vec<Json> {
         let mut seen = self.seen.lock().unwrap();
         seen.extend(self.lines.try_iter());
-        seen.iter().filter(|line| line["event"] == kind).count()
+        seen.iter().filter(|line| line["event"] == kind).cloned().collect()
     }
 
     fn told(&self) -> String {
