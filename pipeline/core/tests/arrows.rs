@@ -102,3 +102,13 @@ fn imports_point_one_way() {
         assert!(!packages["jobpipe-engine"].contains(*name), "the engine must not name {name}");
     }
 }
+
+/// The README's first command is `cargo run`: a second default would make cargo ask which.
+#[test]
+fn cargo_run_is_jobpipe() {
+    let metadata = metadata();
+    let packages = metadata["packages"].as_array().expect("packages");
+    let defaults: Vec<&Value> =
+        packages.iter().map(|package| &package["default_run"]).filter(|one| !one.is_null()).collect();
+    assert_eq!(defaults, ["jobpipe"]);
+}

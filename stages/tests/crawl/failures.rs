@@ -121,7 +121,11 @@ async fn the_rate_of_the_import_holds_and_what_waits_is_throttled() {
     let listing = || async { Html((1..=8).map(|n| format!("<a href=/job/{n}>x</a>")).collect::<String>()) };
     let site = Site::serve(Router::new().route("/", get(listing)).fallback(|| async { Html("<h1>x") })).await;
     let import = format!("crawl:\n  html: {}\n  links: a\n  extract: {{ t: h1 }}\n  rate: 1/min\n", site.url("/"));
-    let outcome = Crawl::new(&import, &[&site], here()).run().await;
+    // robots.txt is the first of the host's requests, and nothing else is asked in this minute
+    let first = Crawl::new(&import, &[&site], here()).run().await;
+    assert_eq!((site.log().len(), first.failed.len()), (0, 1));
+    assert_eq!(first.failed[0].1.class, ErrorClass::Throttled);
+    let outcome = Crawl::new(&format!("{import}  robots: ignore\n"), &[&site], here()).run().await;
     assert_eq!(site.log(), ["GET / -"]);
     assert_eq!(outcome.failed.len(), 8);
     assert!(
