@@ -26,6 +26,8 @@ struct Armed {
     op: Op,
     payload: Json,
     at: Duration,
+    /// Who alone may send it.
+    owner: String,
 }
 
 /// A record in a file: key, change, title.

@@ -111,7 +111,7 @@ pub(crate) fn row_written(world: &World, who: &str, row: &Row) {
     if row.state == RowState::Armed
         && let Some(attempt) = &row.attempt
     {
-        let armed = Armed { op: attempt.op, payload: attempt.payload.clone(), at };
+        let armed = Armed { op: attempt.op, payload: attempt.payload.clone(), at, owner: attempt.owner.clone() };
         monitor.armed.entry(row.id.clone()).or_default().push(armed);
     }
 }
@@ -125,7 +125,8 @@ pub(crate) fn page_called(world: &World, who: &str, target: &str, call: &EffectC
         return;
     }
     let armed = monitor.armed.entry(call.row.clone()).or_default();
-    let found = armed.iter().rposition(|armed| armed.op == call.op && armed.payload == call.payload);
+    let same = |armed: &Armed| armed.owner == who && armed.op == call.op && armed.payload == call.payload;
+    let found = armed.iter().rposition(same);
     match found {
         None => {
             drop(monitor);
