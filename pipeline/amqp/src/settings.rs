@@ -50,7 +50,7 @@ impl Default for AmqpSettings {
             patience: Duration::from_secs(5),
             confirm_timeout: Duration::from_secs(15),
             window: 256,
-            prefetch: 64,
+            prefetch: 256,
             ack_delay: Duration::from_millis(5),
             depth_every: Duration::from_secs(1),
         }

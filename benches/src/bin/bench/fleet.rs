@@ -109,13 +109,15 @@ pub(crate) fn take(tasks: u64, rounds: usize) -> Result<String, Fault> {
     let broker = Broker::start()?;
     let mongo = Server::start(&mut script("mongodb"))?;
     let python = celery()?;
-    let mut rows: Vec<Vec<Row>> = vec![Vec::new(); 5];
+    let mut rows: Vec<Vec<Row>> = vec![Vec::new(); 6];
     for round in 0..rounds {
         rows[0].push(celery_drains(&python, &broker, tasks, false)?);
         rows[1].push(celery_drains(&python, &broker, tasks, true)?);
-        rows[2].push(jobpipe_drains(&broker, "memory", "memory", tasks)?);
-        rows[3].push(jobpipe_drains(&broker, "embedded", "embedded", tasks)?);
-        rows[4].push(jobpipe_drains(&broker, "MongoDB", &format!("{}/bench-{round}", mongo.told), tasks / 4)?);
+        let on = format!("{}/bench-{round}", mongo.told);
+        rows[2].push(jobpipe_drains(&broker, "memory", "memory", tasks, true)?);
+        rows[3].push(jobpipe_drains(&broker, "embedded", "embedded", tasks, true)?);
+        rows[4].push(jobpipe_drains(&broker, "MongoDB", &on, tasks / 4, true)?);
+        rows[5].push(jobpipe_drains(&broker, "memory, and dispatched", "memory", tasks, false)?);
     }
     let mut rows: Vec<Row> = rows.into_iter().filter_map(median).collect();
     for (at, state) in [(2, "memory".to_owned()), (3, "embedded".to_owned()), (4, format!("{}/trips", mongo.told))] {
@@ -213,10 +215,14 @@ fn ran(command: &Command, folder: &Path) -> Result<(String, Used), Fault> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-fn jobpipe_drains(broker: &Broker, name: &'static str, state: &str, tasks: u64) -> Result<Row, Fault> {
+fn jobpipe_drains(broker: &Broker, name: &'static str, state: &str, tasks: u64, enqueued: bool) -> Result<Row, Fault> {
     let folder = tempfile::tempdir()?;
     let before = broker.cpu_us()?;
-    let (told, used) = ran(&tasks_command(broker, state, tasks, "--waiting", folder.path())?, folder.path())?;
+    let mut command = tasks_command(broker, state, tasks, "--waiting", folder.path())?;
+    if enqueued {
+        command.arg("--enqueued");
+    }
+    let (told, used) = ran(&command, folder.path())?;
     let count = tasks as f64;
     Ok(Row {
         who: "jobpipe, events",

@@ -1,7 +1,8 @@
 //! Tasks that do nothing, through the engine: `tasks COUNT FOLDER`.
 //!
 //! Without more, a hundred listings lead to COUNT requests in the embedded store in FOLDER, each a task of its own:
-//! claimed, computed, committed, relayed, closed. With `--waiting` all tasks are there before the first is worked on; with
+//! claimed, computed, committed, relayed, closed. With `--waiting` all tasks are there before the first is worked on, with
+//! `--enqueued` the broker has been told of them, too, and they are measured from the first that is done to the last; with
 //! `--trips` they come one after the other, each timed from its hint to its commit. With `--fruit` each of those gives a
 //! record that is stored for another stage, and leads to one more request. What was measured is in `FOLDER/told.txt`.
 
@@ -46,6 +47,9 @@ struct Arguments {
     /// All tasks are there before the first is worked on.
     #[arg(long, conflicts_with = "trips")]
     waiting: bool,
+    /// The broker was told of them, too.
+    #[arg(long, requires = "waiting")]
+    enqueued: bool,
     /// One after the other.
     #[arg(long)]
     trips: bool,
@@ -87,12 +91,25 @@ async fn main() -> Result<(), Fault> {
     if arguments.waiting {
         for first in (0..arguments.count).step_by(BULK) {
             let count = BULK.min(arguments.count - first);
-            cx.store.tasks_insert(nothings::tasks(&run, first, count, arguments.fruit)).await?;
+            let tasks = nothings::tasks(&run, first, count, arguments.fruit);
+            let hints = if arguments.enqueued { tasks.iter().map(hint).collect() } else { Vec::new() };
+            cx.store.tasks_insert(tasks).await?;
+            cx.broker.publish(hints).await?;
         }
     }
-    let before = (told(), cpu_us()?, cx.clock.monotonic());
-    let engine = tokio::spawn(serve(Arc::clone(&cx)));
+    let moment =
+        || -> Result<Moment, Fault> { Ok(Moment { told: told(), cpu_us: cpu_us()?, at: cx.clock.monotonic() }) };
+    let mut before = moment()?;
+    let mut after = None;
+    let mut engine = tokio::spawn(serve(Arc::clone(&cx)));
     let mut more = String::new();
+    if arguments.waiting {
+        // the root of the crawl is one more
+        all_done(1, &mut heard, &mut engine).await?;
+        before = moment()?;
+        all_done(arguments.count, &mut heard, &mut engine).await?;
+        after = Some(moment()?);
+    }
     if let Some(hold) = hold {
         let Trips { times, writes, reads } = trips(&cx, &run, &arguments, &mut heard, &told).await?;
         more = format!(
@@ -110,15 +127,19 @@ async fn main() -> Result<(), Fault> {
             break;
         }
     }
-    let (wall, cpu) = (cx.clock.monotonic() - before.2, cpu_us()? - before.1);
-    let after = told();
+    let after = match after {
+        Some(after) => after,
+        None => moment()?,
+    };
     stop.0.store(true, Ordering::SeqCst);
     engine.await??;
     let summary = admin::summary(&cx, &run).await?;
     let text = format!(
-        "{after}\nwork_wall_us={} work_cpu_us={cpu} {more}\nbefore {}\n{summary:?}\n",
-        wall.as_micros(),
-        before.0.replace('=', ":")
+        "{}\nwork_wall_us={} work_cpu_us={} {more}\nbefore {}\n{summary:?}\n",
+        after.told,
+        (after.at - before.at).as_micros(),
+        after.cpu_us - before.cpu_us,
+        before.told.replace('=', ":")
     );
     std::fs::write(arguments.folder.join("told.txt"), text)?;
     Ok(())
@@ -146,6 +167,14 @@ async fn broker(arguments: &Arguments) -> Result<Arc<dyn Broker>, Fault> {
     let prefix = format!("bench-{:x}", SystemIds.nonce());
     let settings = AmqpSettings { prefix, ..AmqpSettings::default() };
     Ok(Arc::new(AmqpBroker::connect(std::slice::from_ref(url), settings).await?))
+}
+
+/// What was asked of the store and used so far.
+struct Moment {
+    told: String,
+    cpu_us: i64,
+    /// On the monotonic clock.
+    at: Duration,
 }
 
 /// CPU time of this process.
@@ -195,6 +224,22 @@ async fn trips(
     }
     trips.times.sort_unstable();
     Ok(trips)
+}
+
+/// The ends of so many tasks, or that of the engine, which is too early.
+async fn all_done(
+    count: usize,
+    heard: &mut UnboundedReceiver<Event>,
+    engine: &mut tokio::task::JoinHandle<jobpipe_engine::Result<()>>,
+) -> Result<(), Fault> {
+    for _ in 0..count {
+        tokio::select! {
+            biased;
+            one = done(heard) => one?,
+            ended = &mut *engine => return Err(format!("the engine ended: {ended:?}").into()),
+        }
+    }
+    Ok(())
 }
 
 /// The end of one task.
