@@ -38,6 +38,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("PageSettings", "settings: pages"),
     ("Limits", "settings: limits"),
     ("Notify", "settings: notify"),
+    ("Email", "settings: notify: email"),
 ];
 
 /// Values with a spelling of their own: the type, what tables call it, and where it is explained.

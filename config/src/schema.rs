@@ -81,6 +81,9 @@ pub fn settings_schema() -> Json {
         page.insert("required".to_owned(), json!(["id", "token"]));
         page.insert("additionalProperties".to_owned(), own_value());
     }
+    if let Some(email) = defs.get_mut("Email").and_then(Json::as_object_mut) {
+        email.insert("required".to_owned(), json!(["server", "from", "to"]));
+    }
     if let Some(root) = root.as_object_mut() {
         root.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
         root.insert("title".to_owned(), json!("jobpipe settings"));
@@ -127,7 +130,7 @@ fn definitions(generator: &mut SchemaGenerator) -> Map<String, Json> {
 
 /// `facebook: NAME` for a list of one, `require: NAME` likewise; values of their own in a page written out.
 fn widen_targets(defs: &mut Map<String, Json>) {
-    let lists = [("Facebook", "facebook"), ("Transform", "require"), ("Jsonl", "fields")];
+    let lists = [("Facebook", "facebook"), ("Transform", "require"), ("Jsonl", "fields"), ("Email", "to")];
     for (def, key) in lists {
         let slot =
             defs.get_mut(def).and_then(|def| def.get_mut("properties")).and_then(|properties| properties.get_mut(key));

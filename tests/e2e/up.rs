@@ -5,9 +5,6 @@
 mod support;
 
 use serde_json::Value as Json;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
-use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 use support::{Project, Running, offers};
 
@@ -235,71 +232,4 @@ fn what_the_documentation_shows_is_right() {
         assert_eq!(done.code, 0, "{command}\n{}", done.err);
     }
     assert!(!yaml.is_empty() && commands.len() > 10);
-}
-
-/// A server that takes what it is sent; each body is given on. The first one is refused.
-fn webhook() -> (String, Receiver<Json>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/hooks/canary-secret", listener.local_addr().unwrap());
-    let (sender, bodies) = channel();
-    std::thread::spawn(move || {
-        let mut refused = false;
-        for stream in listener.incoming().map_while(Result::ok) {
-            let mut reader = BufReader::new(stream);
-            let mut length = 0;
-            loop {
-                let mut line = String::new();
-                if reader.read_line(&mut line).unwrap() == 0 || line == "\r\n" {
-                    break;
-                }
-                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                    length = value.trim().parse().unwrap();
-                }
-            }
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).unwrap();
-            let status = if std::mem::replace(&mut refused, true) { "204 No Content" } else { "503 Busy" };
-            let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-            reader.get_mut().write_all(answer.as_bytes()).unwrap();
-            if status.starts_with("204") && sender.send(serde_json::from_slice(&body).unwrap()).is_err() {
-                return;
-            }
-        }
-    });
-    (url, bodies)
-}
-
-#[test]
-fn trouble_and_its_end_are_told_once() {
-    let mut project = project("every 1h");
-    let (url, bodies) = webhook();
-    project.set("ALERTS_URL", &url);
-    project.set("JOBPIPE_ALLOW_PRIVATE", "127.0.0.1");
-    project.write("jobpipe.yml", "notify: { webhook: $ALERTS_URL }\n");
-    project.write("config/environments/demo.yml", "notify: { command: [sh, -c, \"cat >> alerts.jsonl\"] }\n");
-    std::fs::remove_file(project.path("offers.json")).unwrap();
-    let mut up = project.start(&["up", "--env", "demo", "--format", "json"]);
-    up.wait_for(told("acme: version 1 is deployed"));
-    project.jobpipe(&["schedule", "trigger", "acme", "--env", "demo"]).expect(0);
-    let refused = up.wait_for(told("alert: acme: "));
-    let refused = refused["message"].as_str().unwrap();
-    assert!(refused.contains("not sent") && !refused.contains("canary-secret"), "{refused}");
-    // a second failure is the same trouble: the message that is tried again is the only one
-    project.jobpipe(&["schedule", "trigger", "acme", "--env", "demo"]).expect(0);
-    up.wait_for(|line| line["event"] == "run_closed");
-    let message = bodies.recv_timeout(Duration::from_secs(60)).unwrap();
-    assert_eq!(
-        (&message["import"], &message["state"], &message["env"]),
-        (&"acme".into(), &"failed".into(), &"demo".into())
-    );
-
-    project.write("offers.json", &offers(3));
-    project.jobpipe(&["schedule", "trigger", "acme", "--env", "demo"]).expect(0);
-    let message = bodies.recv_timeout(Duration::from_secs(60)).unwrap();
-    assert_eq!((&message["state"], &message["text"]), (&"well".into(), &"acme: it is well again".into()));
-    up.signal("TERM");
-    assert!(up.end().0.success());
-    assert!(bodies.try_recv().is_err(), "nothing is told twice");
-    let written = support::lines(&project.path("alerts.jsonl"));
-    assert_eq!(written.last(), Some(&message));
 }

@@ -17,7 +17,7 @@ mod tests;
 
 pub use hosts::HostRules;
 pub use jobpipe_expr::Lookup;
-pub use notify::Notify;
+pub use notify::{Email, MailServer, Notify};
 pub use overrides::{OVERRIDES, Override, OverrideError};
 pub use pages::{Page, PagesError};
 pub use private::PrivateRange;

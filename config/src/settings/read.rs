@@ -13,6 +13,8 @@ use secrecy::ExposeSecret;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+mod notify;
+
 /// Which settings file it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layer {
@@ -297,29 +299,6 @@ impl Reading<'_, '_> {
                 settings.schedules.insert(name.to_owned(), schedule);
             }
         }
-    }
-
-    fn notify(&mut self, at: At<'_>, settings: &mut Settings, layer: Layer) {
-        let Some(mut keys) = Fields::open(self.cx, at, "`{ webhook: $ALERTS_URL, fresh: 26h }`") else { return };
-        let notify = &mut settings.notify;
-        if let Some(at) = keys.take("webhook") {
-            notify.webhook = self.secret(&at).or(notify.webhook.take());
-        }
-        if let Some(at) = keys.take("command") {
-            if layer == Layer::Project {
-                operator_only(self.cx, &at, "set it in config/environments/NAME.yml");
-            } else if let Some(words) = self.cx.names(&at, "a program and its arguments: `[./page-me.sh]`") {
-                notify.command = Some(words.into_iter().map(|(word, _)| word.to_owned()).collect());
-            }
-        }
-        if let Some(at) = keys.take("fresh") {
-            notify.fresh = self.parsed::<Period>(&at, "a duration such as 26h").or(notify.fresh);
-        }
-        if let Some(at) = keys.take("repeat") {
-            put(&mut notify.repeat, self.parsed::<Period>(&at, "a duration such as 6h"));
-        }
-        keys.later(self.cx, &["email"]);
-        keys.finish(self.cx);
     }
 
     fn limits(&mut self, at: At<'_>, settings: &mut Settings) {

@@ -1,21 +1,27 @@
-//! Alerts: trouble with deployed imports is told by a webhook or a command, once for all processes that look.
+//! Alerts: trouble with deployed imports is told by webhook, mail and command, once for all processes that look.
 
+mod email;
+mod message;
+mod ways;
+
+use crate::commands::worker::machine_name;
 use crate::exit::{Failure, Outcome};
 use crate::load::Process;
+use crate::place::Place;
+use email::Mail;
 use jobpipe_config::settings::{Loaded, Notify};
-use jobpipe_connectors::http::{HttpCall, HttpClient, HttpSettings, LocalLimiter, Method, shown_url};
-use jobpipe_core::{DocKind, Millis, utc_text};
+use jobpipe_connectors::http::{HttpClient, HttpSettings, LocalLimiter};
+use jobpipe_core::{DocKind, Millis};
 use jobpipe_engine::docs::{self, Alerted, ImportDoc, Read, RunDoc, ScheduleDoc};
 use jobpipe_engine::scheduler::{deploy, to_tell, trouble};
 use jobpipe_engine::{Cx, EngineError};
+use message::{Message, Origin};
 use secrecy::ExposeSecret;
-use serde_json::{Value as Json, json};
-use std::path::PathBuf;
-use std::process::Stdio;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc::Sender;
+use ways::{Unsent, Way};
 
 /// How often all imports are looked at when nothing happens.
 const LOOK: Duration = Duration::from_secs(60);
@@ -23,44 +29,52 @@ const LOOK: Duration = Duration::from_secs(60);
 const REST: Duration = Duration::from_secs(1);
 /// A look rests so many times as long as it took.
 const SHARE: u32 = 20;
-/// The longest that a message may take.
-const LONGEST: Duration = Duration::from_secs(20);
 
 /// Who is told.
 pub(crate) struct Alerts {
-    notify: Notify,
-    webhook: Option<(url::Url, HttpClient)>,
-    root: PathBuf,
-    /// The environment's name.
-    env: String,
+    ways: Vec<Way>,
+    /// An import without a run that succeeded for so long is told.
+    fresh: Option<Millis>,
+    /// The same trouble is told again after so long.
+    repeat: Millis,
+    origin: Origin,
+    /// By import: what some have got and others have not.
+    left: BTreeMap<String, Left>,
+    /// By import: what was said last of a message that nobody got.
+    complaints: BTreeMap<String, String>,
+    /// The ways that failed in this look, by kind, and why: they are left alone until the next one.
+    down: BTreeMap<&'static str, String>,
+}
+
+/// A message that is still owed to somebody.
+struct Left {
+    message: Message,
+    /// By their place among the ways.
+    ways: BTreeSet<usize>,
 }
 
 impl Alerts {
     /// Those of a project; `None` when nobody is to be told.
-    pub(crate) fn of(loaded: &Loaded, clock: &Arc<dyn jobpipe_core::Clock>) -> Outcome<Option<Self>> {
-        let notify = loaded.settings.notify.clone();
+    pub(crate) fn of(loaded: &Loaded, place: &Place, clock: &Arc<dyn jobpipe_core::Clock>) -> Outcome<Option<Self>> {
+        let notify = &loaded.settings.notify;
         if !notify.is_wanted() {
             return Ok(None);
         }
-        let webhook = match &notify.webhook {
-            None => None,
-            Some(secret) => {
-                let text = secret.resolve(&Process::of(&loaded.project));
-                let text =
-                    text.map_err(|error| Failure::usage(format!("notify.webhook: {error} ({})", error.code())))?;
-                let wrong = || Failure::usage("notify.webhook: the secret is no http or https URL");
-                let url: url::Url = text.expose_secret().trim().parse().map_err(|_| wrong())?;
-                let limiter = Arc::new(LocalLimiter::new(Arc::clone(clock)));
-                let http = HttpClient::new(HttpSettings::from_settings(&loaded.settings), limiter, Arc::clone(clock));
-                Some((url, http.map_err(|error| Failure::usage(error.to_string()))?))
-            }
-        };
-        let (root, env) = (loaded.project.root.clone(), loaded.project.environment.clone());
-        Ok(Some(Self { notify, webhook, root, env }))
+        let millis = |period: jobpipe_config::grammar::Period| Millis::try_from(period.ms()).unwrap_or(Millis::MAX);
+        let (env, machine) = (loaded.project.environment.clone(), machine_name());
+        Ok(Some(Self {
+            ways: wired(loaded, notify, &machine, clock)?,
+            fresh: notify.fresh.map(millis),
+            repeat: millis(notify.repeat),
+            origin: Origin { env, machine, store: place.shown() },
+            left: BTreeMap::new(),
+            complaints: BTreeMap::new(),
+            down: BTreeMap::new(),
+        }))
     }
 
     /// Looks whenever something happens here, and now and then for what happens elsewhere, until nobody listens.
-    pub(crate) async fn keep(self, cx: Arc<Cx>, said: Sender<String>) {
+    pub(crate) async fn keep(mut self, cx: Arc<Cx>, said: Sender<String>) {
         let mut heard = cx.news.subscribe();
         while !said.is_closed() {
             let began = cx.clock.monotonic();
@@ -76,94 +90,130 @@ impl Alerts {
         }
     }
 
-    async fn look(&self, cx: &Cx, said: &Sender<String>) -> Result<(), EngineError> {
-        let millis = |period: jobpipe_config::grammar::Period| Millis::try_from(period.duration().as_millis());
-        let fresh = self.notify.fresh.and_then(|fresh| millis(fresh).ok());
-        let repeat = millis(self.notify.repeat).unwrap_or(Millis::MAX);
+    async fn look(&mut self, cx: &Cx, said: &Sender<String>) -> Result<(), EngineError> {
+        self.down.clear();
         let now = cx.store.time().await?;
-        for (name, read) in deploy::all(cx).await? {
+        let all = deploy::all(cx).await?;
+        let is_known = |name: &String| all.iter().any(|(known, _)| known == name);
+        self.left.retain(|name, _| is_known(name));
+        self.complaints.retain(|name, _| is_known(name));
+        for (name, read) in all {
             let import: Option<Read<ImportDoc>> = docs::read(&*cx.store, DocKind::Import, &name).await?;
             let import = import.map(|read| read.doc).unwrap_or_default();
-            let ended = if fresh.is_some() { ended(cx, &import).await? } else { None };
-            let found = trouble(&read.doc, &import, ended, now, fresh);
-            let Some((text, told)) = to_tell(found.as_ref(), read.doc.told.as_ref(), now, repeat) else { continue };
-            let kind = found.as_ref().map_or("well", |found| found.kind);
-            let message = json!({
-                "import": name, "state": kind, "text": format!("{name}: {text}"), "env": self.env, "at": utc_text(now),
-            });
-            self.tell_once(cx, said, &name, &read, told, &message).await?;
+            let is_asked = self.fresh.is_some() || import.failures > 0;
+            let ended = if is_asked { ended(cx, &import).await? } else { None };
+            let found = trouble(&read.doc, &import, ended, now, self.fresh);
+            let Some((text, told)) = to_tell(found.as_ref(), read.doc.told.as_ref(), now, self.repeat) else {
+                self.tell_the_rest(said, &name).await;
+                continue;
+            };
+            let state = found.as_ref().map_or("well", |found| found.kind);
+            let since = match state {
+                "paused" => import.paused.as_ref().map(|paused| paused.at),
+                "failed" | "stale" => ended,
+                _ => None,
+            };
+            let run = import.closed.map(|closed| closed.run);
+            let message = Message { import: name, state, text, since, at: now, run };
+            self.tell_once(cx, said, &read, told, message).await?;
         }
         Ok(())
     }
 
-    /// Sends a message, if no other process has sent it. One that cannot be sent is tried again at a later look.
+    /// Sends a message, if no other process has sent it. One that nobody got is anybody's to send at a later look; one
+    /// that some have got is left to this process, so that they do not get it again.
     async fn tell_once(
-        &self,
+        &mut self,
         cx: &Cx,
         said: &Sender<String>,
-        name: &str,
         read: &Read<ScheduleDoc>,
         told: Option<Alerted>,
-        message: &Json,
+        message: Message,
     ) -> Result<(), EngineError> {
+        let name = message.import.clone();
         let new = ScheduleDoc { told, ..read.doc.clone() };
-        let Some(put) = docs::replace(&*cx.store, &*cx.ids, DocKind::Schedule, name, read, new).await? else {
+        let Some(put) = docs::replace(&*cx.store, &*cx.ids, DocKind::Schedule, &name, read, new).await? else {
             return Ok(());
         };
-        let text = message["text"].as_str().unwrap_or_default();
-        match self.send(message).await {
-            Ok(()) => {
-                let _nobody = said.send(format!("alert: {text}")).await;
+        let all: BTreeSet<usize> = (0..self.ways.len()).collect();
+        let (owed, why) = self.send(&all, &message).await;
+        let line = message.line();
+        if owed.len() < all.len() {
+            self.complaints.remove(&name);
+            self.left.remove(&name);
+            let mut line = format!("alert: {line}");
+            if !owed.is_empty() {
+                line.push_str(&format!(" (not to all: {why}; tried again)"));
+                self.left.insert(name, Left { message, ways: owed });
             }
-            Err(why) => {
-                let _nobody = said.send(format!("alert: {text} (not sent: {why}; tried again)")).await;
-                let back = ScheduleDoc { told: read.doc.told.clone(), ..put.doc.clone() };
-                // whoever was faster looks at it anyway
-                docs::replace(&*cx.store, &*cx.ids, DocKind::Schedule, name, &put, back).await?;
-            }
+            let _nobody = said.send(line).await;
+            return Ok(());
         }
+        let line = format!("alert: {line} (not sent: {why}; tried again)");
+        if self.complaints.get(&name) != Some(&line) {
+            let _nobody = said.send(line.clone()).await;
+            self.complaints.insert(name.clone(), line);
+        }
+        let back = ScheduleDoc { told: read.doc.told.clone(), ..put.doc.clone() };
+        // whoever was faster looks at it anyway
+        docs::replace(&*cx.store, &*cx.ids, DocKind::Schedule, &name, &put, back).await?;
         Ok(())
     }
 
-    async fn send(&self, message: &Json) -> Result<(), String> {
-        let mut wrong = Vec::new();
-        if let Some((url, http)) = &self.webhook {
-            let body = Some(("application/json".to_owned(), message.to_string().into_bytes()));
-            let call = HttpCall {
-                method: Method::POST,
-                body,
-                robots: false,
-                timeout: Some(LONGEST),
-                ..HttpCall::get(url.clone())
-            };
-            // a webhook's address is its password
-            let hidden =
-                |text: String| text.replace(&shown_url(url), "the webhook").replace(url.as_str(), "the webhook");
-            wrong.extend(http.fetch(&call).await.err().map(|error| hidden(error.to_string())));
+    /// Sends what is still owed of an import's last message.
+    async fn tell_the_rest(&mut self, said: &Sender<String>, name: &str) {
+        let Some(Left { message, ways }) = self.left.remove(name) else { return };
+        let (owed, _told_before) = self.send(&ways, &message).await;
+        if owed.is_empty() {
+            let _nobody = said.send(format!("alert: {}: now all were told", message.import)).await;
+        } else {
+            self.left.insert(name.to_owned(), Left { message, ways: owed });
         }
-        if let Some(words) = &self.notify.command {
-            wrong.extend(self.command(words, message).await.err());
-        }
-        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
     }
 
-    async fn command(&self, words: &[String], message: &Json) -> Result<(), String> {
-        let Some((program, arguments)) = words.split_first() else { return Ok(()) };
-        let failed = |error: std::io::Error| format!("`{program}` cannot be run: {error}");
-        let mut command = tokio::process::Command::new(program);
-        command.args(arguments).current_dir(&self.root).stdin(Stdio::piped()).stdout(Stdio::null());
-        let mut child = command.stderr(Stdio::null()).kill_on_drop(true).spawn().map_err(failed)?;
-        if let Some(mut input) = child.stdin.take() {
-            // one that does not read may do its work all the same
-            let _unread = input.write_all(format!("{message}\n").as_bytes()).await;
+    /// Sends a message; gives the ways that it did not go, and why.
+    async fn send(&mut self, ways: &BTreeSet<usize>, message: &Message) -> (BTreeSet<usize>, String) {
+        let (mut owed, mut wrong) = (BTreeSet::new(), Vec::new());
+        for at in ways {
+            let Some(way) = self.ways.get(*at) else { continue };
+            let sent = match self.down.get(way.kind()) {
+                Some(why) => Err(Unsent { why: why.clone(), is_down: true }),
+                None => way.send(message, &self.origin).await,
+            };
+            let Err(Unsent { why, is_down }) = sent else { continue };
+            if is_down {
+                self.down.insert(way.kind(), why.clone());
+            }
+            owed.insert(*at);
+            if !wrong.contains(&why) {
+                wrong.push(why);
+            }
         }
-        match tokio::time::timeout(LONGEST, child.wait()).await {
-            Ok(Ok(status)) if status.success() => Ok(()),
-            Ok(Ok(status)) => Err(format!("`{program}` ended with {status}")),
-            Ok(Err(error)) => Err(failed(error)),
-            Err(_) => Err(format!("`{program}` took longer than {} s", LONGEST.as_secs())),
-        }
+        (owed, wrong.join("; "))
     }
+}
+
+/// The ways to tell somebody that the settings name.
+fn wired(loaded: &Loaded, notify: &Notify, machine: &str, clock: &Arc<dyn jobpipe_core::Clock>) -> Outcome<Vec<Way>> {
+    let mut ways = Vec::new();
+    if let Some(secret) = &notify.webhook {
+        let text = secret.resolve(&Process::of(&loaded.project));
+        let text = text.map_err(|error| Failure::usage(format!("notify.webhook: {error} ({})", error.code())))?;
+        let wrong = || Failure::usage("notify.webhook: the secret is no http or https URL");
+        let url: url::Url = text.expose_secret().trim().parse().map_err(|_| wrong())?;
+        let limiter = Arc::new(LocalLimiter::new(Arc::clone(clock)));
+        let http = HttpClient::new(HttpSettings::from_settings(&loaded.settings), limiter, Arc::clone(clock));
+        let http = Arc::new(http.map_err(|error| Failure::usage(error.to_string()))?);
+        ways.push(Way::Webhook { url, http });
+    }
+    if let Some(email) = &notify.email {
+        let mail = Arc::new(Mail::of(loaded, email, machine)?);
+        ways.extend((0..mail.recipients()).map(|to| Way::Email { mail: Arc::clone(&mail), to }));
+    }
+    if let Some(words) = &notify.command {
+        ways.push(Way::Command { words: words.clone(), root: loaded.project.root.clone() });
+    }
+    Ok(ways)
 }
 
 /// When the last run was closed that was not cancelled.

@@ -57,7 +57,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
     stop::listen(&stop, FIRST_SIGNAL)?;
     log::start(&place.state)?;
     let machine = Machine::new();
-    let alerts = Alerts::of(&loaded, &machine.clock)?;
+    let alerts = Alerts::of(&loaded, &place, &machine.clock)?;
     let mut teller = Teller::new(args.format);
     let Some(store) = connected(servers, &machine, &stop, &mut teller).await? else { return Ok(Exit::Succeeded) };
     let (sender, events) = watch::channel();

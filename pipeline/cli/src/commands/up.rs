@@ -71,7 +71,7 @@ async fn alone(args: &Args, loaded: &Loaded, place: &Place, folder: Folder) -> O
     stop::listen(&stop, FIRST_SIGNAL)?;
     log::start(&place.state)?;
     let machine = Machine::new();
-    let alerts = Alerts::of(loaded, &machine.clock)?;
+    let alerts = Alerts::of(loaded, place, &machine.clock)?;
     let mut teller = Teller::new(args.format);
     let (sender, events) = watch::channel();
     let parts = Parts {

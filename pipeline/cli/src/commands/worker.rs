@@ -111,7 +111,7 @@ pub(crate) async fn work(args: Args, folder: Option<Folder>) -> Outcome {
         launches: args.scheduler,
     };
     let carrier = compose::broker(&place, &hand.name)?;
-    let alerts = if args.scheduler { Alerts::of(&loaded, &machine.clock)? } else { None };
+    let alerts = if args.scheduler { Alerts::of(&loaded, &place, &machine.clock)? } else { None };
     let mut teller = Teller::new(args.format);
     let Some(store) = connected(servers, &machine, &stop, &mut teller).await? else { return Ok(Exit::Succeeded) };
     let limiter = FleetLimiter::new(Arc::clone(&store), Arc::clone(&machine.clock), Arc::clone(&machine.ids));
@@ -203,7 +203,7 @@ fn name(text: &str) -> Result<String, String> {
 }
 
 /// The machine's name, as far as a worker's may hold it.
-fn machine_name() -> String {
+pub(crate) fn machine_name() -> String {
     let host = nix::unistd::gethostname().ok().and_then(|host| host.into_string().ok()).unwrap_or_default();
     let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '.') { c } else { '-' };
     let host: String = host.chars().map(plain).take(60).collect();
