@@ -77,6 +77,24 @@ fn without_user(url: &str) -> String {
     format!("{scheme}://{place}")
 }
 
+/// The project that a command is for.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct OfProject {
+    /// A folder of the project, or a file in it [default: the current folder].
+    #[arg(long, value_name = "PATH")]
+    pub(crate) at: Option<PathBuf>,
+    /// The environment [default: JOBPIPE_ENV, else local].
+    #[arg(long, value_name = "NAME", env = "JOBPIPE_ENV", hide_env = true)]
+    pub(crate) env: Option<String>,
+}
+
+impl OfProject {
+    /// Its settings, which must be right.
+    pub(crate) fn settings(&self) -> Outcome<Loaded> {
+        load::settings(&project_root(self.at.as_deref())?, self.env.as_deref())
+    }
+}
+
 /// Which state to look at.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Where {

@@ -9,9 +9,32 @@ use jobpipe_engine::event::Event;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 /// How long tasks that run may take to end once a signal came; what is left then is another worker's.
 const GRACE: Duration = Duration::from_secs(20);
+
+/// What goes on beside an engine, to its end.
+pub(crate) struct Beside {
+    said: mpsc::Sender<String>,
+    lines: mpsc::Receiver<String>,
+    tasks: JoinSet<()>,
+}
+
+impl Beside {
+    pub(crate) fn new() -> Self {
+        let (said, lines) = mpsc::channel(64);
+        Self { said, lines, tasks: JoinSet::new() }
+    }
+
+    /// Begins one of these things; it is given where to say what people should know.
+    pub(crate) fn begin<F>(&mut self, make: impl FnOnce(mpsc::Sender<String>) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.tasks.spawn(make(self.said.clone()));
+    }
+}
 
 /// What is told while an engine works, and how its end is.
 pub(crate) struct Serving<'a> {
@@ -23,12 +46,12 @@ pub(crate) struct Serving<'a> {
 }
 
 impl Serving<'_> {
-    /// Waits for the engine's end, which comes in time after a signal, whatever still runs. `lines` are told beside events.
+    /// Waits for the engine's end, which comes in time after a signal, whatever still runs. What goes on beside it ends then.
     pub(crate) async fn until_end(
         self,
         engine: impl Future<Output = jobpipe_engine::Result<()>> + Send + 'static,
         mut events: mpsc::Receiver<Event>,
-        mut lines: mpsc::Receiver<String>,
+        mut beside: Beside,
     ) -> Outcome {
         let Self { cx, stop, teller, heir } = self;
         let mut serving = tokio::spawn(engine);
@@ -40,11 +63,12 @@ impl Serving<'_> {
         let ended = loop {
             tokio::select! {
                 Some(event) = events.recv() => teller.event(&event),
-                Some(line) = lines.recv() => teller.say(&line),
+                Some(line) = beside.lines.recv() => teller.say(&line),
                 done = &mut serving => break Some(done),
                 () = &mut deadline => break None,
             }
         };
+        beside.tasks.abort_all();
         while let Ok(event) = events.try_recv() {
             teller.event(&event);
         }

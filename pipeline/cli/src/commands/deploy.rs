@@ -3,7 +3,7 @@
 use crate::deployed::Deployed;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::imports::{self, Import};
-use crate::place::{Place, Where};
+use crate::place::{OfProject, Place, Where};
 use crate::role::Orders;
 use crate::watch::Format;
 use crate::{compose, terminal};
@@ -32,7 +32,7 @@ Examples:
 of the imports: `schedules: { acme: daily 06:00, globex: off }`.")]
 pub(crate) struct Args {
     /// Import files, or folders of them.
-    #[arg(value_name = "FILE|DIR", required_unless_present_any = ["list", "diff", "rollback"])]
+    #[arg(value_name = "FILE|DIR", required_unless_present_any = ["list", "diff", "rollback"], conflicts_with = "at")]
     paths: Vec<PathBuf>,
     /// List the versions of an import.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["paths", "diff", "rollback", "to"])]
@@ -46,19 +46,16 @@ pub(crate) struct Args {
     /// That version.
     #[arg(long, value_name = "N", conflicts_with = "paths", value_parser = clap::value_parser!(u64).range(1..))]
     to: Option<u64>,
-    /// A file or a folder of the project, for --list, --diff and --rollback [default: the current folder].
-    #[arg(long, value_name = "PATH", conflicts_with = "paths")]
-    at: Option<PathBuf>,
-    /// The environment: config/environments/NAME.yml [default: JOBPIPE_ENV, else local].
-    #[arg(long, value_name = "NAME", env = "JOBPIPE_ENV", hide_env = true)]
-    env: Option<String>,
+    #[command(flatten)]
+    project: OfProject,
     /// For people, or one JSON object a line.
     #[arg(long, value_enum, default_value = "human")]
     format: Format,
 }
 
 pub(crate) async fn run(args: Args) -> Outcome {
-    let place = || Where { at: args.at.clone(), env: args.env.clone(), sandbox: false }.find();
+    let OfProject { at, env } = &args.project;
+    let place = || Where { at: at.clone(), env: env.clone(), sandbox: false }.find();
     if let Some(name) = &args.list {
         return list(&place()?, name, args.format).await;
     }
@@ -69,7 +66,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
         let orders = Orders::of(&place()?).await?;
         return give(&orders, &Order::RollBack { import: name.clone(), version }, args.format).await;
     }
-    let imports = checked(&files(&args.paths)?, args.env.as_deref())?;
+    let imports = checked(&files(&args.paths)?, env.as_deref())?;
     let place = same_place(&imports)?;
     let orders = Orders::of(&place).await?;
     for import in imports {

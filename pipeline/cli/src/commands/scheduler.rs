@@ -5,15 +5,13 @@ use crate::commands::worker::connected;
 use crate::compose::{self, Machine, Parts};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::fleet::links::{self, Teller};
-use crate::place::{self, Place};
+use crate::place::{OfProject, Place};
 use crate::registry::{self, Wiring};
-use crate::serving::Serving;
+use crate::serving::{Beside, Serving};
 use crate::stop::{self, StopFlag};
 use crate::watch::{self, Format};
-use crate::{load, log};
-use std::path::PathBuf;
+use crate::log;
 use std::sync::Arc;
-use tokio::sync::mpsc;
 
 const FIRST_SIGNAL: &str =
     "stopping: what is due is left to other schedulers (once more: stop at once; nothing is lost)";
@@ -31,20 +29,15 @@ Examples:
 
 A worker can do it beside its work: `jobpipe worker --scheduler`.")]
 pub(crate) struct Args {
-    /// A folder of the project, or a file in it [default: the current folder].
-    #[arg(long, value_name = "PATH")]
-    at: Option<PathBuf>,
-    /// The environment [default: JOBPIPE_ENV, else local].
-    #[arg(long, value_name = "NAME", env = "JOBPIPE_ENV", hide_env = true)]
-    env: Option<String>,
+    #[command(flatten)]
+    project: OfProject,
     /// Lines for people, or one JSON object for each event.
     #[arg(long, value_enum, default_value = "human")]
     format: Format,
 }
 
 pub(crate) async fn run(args: Args) -> Outcome {
-    let root = place::project_root(args.at.as_deref())?;
-    let loaded = load::settings(&root, args.env.as_deref())?;
+    let loaded = args.project.settings()?;
     let place = Place::of(&loaded, false)?;
     let Some(servers) = &place.servers else {
         return Err(Failure::usage(format!(
@@ -71,14 +64,11 @@ pub(crate) async fn run(args: Args) -> Outcome {
     let cx = compose::scheduler(&place, store, parts)?;
     teller.say(&format!("scheduler (process {})", std::process::id()));
     teller.say(&format!("store  {}", place.shown()));
-    let (said, lines) = mpsc::channel(64);
-    let links = tokio::spawn(links::watch(Arc::clone(&cx), None, said.clone()));
-    let alerting = alerts.map(|alerts| tokio::spawn(alerts.keep(Arc::clone(&cx), said)));
-    let serving = Serving { cx: &cx, stop: &stop, teller: &mut teller, heir: "another scheduler" };
-    let ended = serving.until_end(jobpipe_engine::serve_schedules(Arc::clone(&cx)), events, lines).await;
-    links.abort();
-    if let Some(alerting) = alerting {
-        alerting.abort();
+    let mut beside = Beside::new();
+    beside.begin(|said| links::watch(Arc::clone(&cx), None, said));
+    if let Some(alerts) = alerts {
+        beside.begin(|said| alerts.keep(Arc::clone(&cx), said));
     }
-    ended
+    let serving = Serving { cx: &cx, stop: &stop, teller: &mut teller, heir: "another scheduler" };
+    serving.until_end(jobpipe_engine::serve_schedules(Arc::clone(&cx)), events, beside).await
 }

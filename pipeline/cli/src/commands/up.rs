@@ -8,7 +8,7 @@ use crate::fleet::links::Teller;
 use crate::folder::{self, Folder};
 use crate::place::Place;
 use crate::registry::{self, Wiring};
-use crate::serving::Serving;
+use crate::serving::{Beside, Serving};
 use crate::stop::{self, StopFlag};
 use crate::watch::{self, Format};
 use crate::{load, log, loss};
@@ -16,7 +16,6 @@ use jobpipe_config::settings::{Limits, Loaded};
 use jobpipe_embedded::EngineLock;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::mpsc;
 
 const FIRST_SIGNAL: &str = "stopping: running tasks are finished, what is left goes on with the next start (once more: stop at once; nothing is lost)";
 
@@ -86,14 +85,11 @@ async fn alone(args: &Args, loaded: &Loaded, place: &Place, folder: Folder) -> O
     teller.say(&format!("imports {}", folder.path.display()));
     teller.say(&format!("state   {}", place.shown()));
     loss::settle(&cx, |text| teller.say(text)).await?;
-    let (said, lines) = mpsc::channel(64);
-    let watching = tokio::spawn(folder::keep(Arc::clone(&cx), folder, said.clone()));
-    let alerting = alerts.map(|alerts| tokio::spawn(alerts.keep(Arc::clone(&cx), said)));
-    let serving = Serving { cx: &cx, stop: &stop, teller: &mut teller, heir: "the next `jobpipe up`" };
-    let ended = serving.until_end(jobpipe_engine::serve(Arc::clone(&cx)), events, lines).await;
-    watching.abort();
-    if let Some(alerting) = alerting {
-        alerting.abort();
+    let mut beside = Beside::new();
+    beside.begin(|said| folder::keep(Arc::clone(&cx), folder, said));
+    if let Some(alerts) = alerts {
+        beside.begin(|said| alerts.keep(Arc::clone(&cx), said));
     }
-    ended
+    let serving = Serving { cx: &cx, stop: &stop, teller: &mut teller, heir: "the next `jobpipe up`" };
+    serving.until_end(jobpipe_engine::serve(Arc::clone(&cx)), events, beside).await
 }

@@ -5,19 +5,18 @@ use crate::compose::{self, Hand, Machine, Parts};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::fleet::links::{self, Teller};
 use crate::folder::{self, Folder};
-use crate::place::{self, Place};
+use crate::place::{OfProject, Place};
 use crate::registry::{self, Wiring};
-use crate::serving::Serving;
+use crate::serving::{Beside, Serving};
 use crate::stop::{self, StopFlag};
 use crate::watch::{self, Format};
-use crate::{load, log};
+use crate::log;
 use jobpipe_config::settings::{Limits, Servers};
 use jobpipe_core::{StateStore, StoreError};
 use jobpipe_engine::FleetLimiter;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
 
 /// How long the broker may take to hear that this worker leaves.
 const GOODBYE: Duration = Duration::from_secs(3);
@@ -44,12 +43,8 @@ Examples:
   jobpipe worker --env prod --scheduler   # launches what is due, too
   jobpipe worker --env prod --queues export --concurrency 4 --name posts-1")]
 pub(crate) struct Args {
-    /// A folder of the project, or a file in it [default: the current folder].
-    #[arg(long, value_name = "PATH")]
-    at: Option<PathBuf>,
-    /// The environment [default: JOBPIPE_ENV, else local].
-    #[arg(long, value_name = "NAME", env = "JOBPIPE_ENV", hide_env = true)]
-    env: Option<String>,
+    #[command(flatten)]
+    project: OfProject,
     /// Tasks at work at once [default: `limits.workers`, else 16].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_SLOTS)))]
     concurrency: Option<u32>,
@@ -75,7 +70,8 @@ impl Args {
     /// Those of a worker that launches, too.
     pub(crate) fn with_folder(root: PathBuf, env: Option<String>, concurrency: Option<u32>, format: Format) -> Self {
         let (autoscale, queues, name) = (None, Vec::new(), None);
-        Self { at: Some(root), env, concurrency, autoscale, queues, name, scheduler: true, format }
+        let project = OfProject { at: Some(root), env };
+        Self { project, concurrency, autoscale, queues, name, scheduler: true, format }
     }
 
     /// Tasks at once at most.
@@ -90,8 +86,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
 
 /// Works, and keeps a folder's imports deployed if there is one.
 pub(crate) async fn work(args: Args, folder: Option<Folder>) -> Outcome {
-    let root = place::project_root(args.at.as_deref())?;
-    let loaded = load::settings(&root, args.env.as_deref())?;
+    let loaded = args.project.settings()?;
     let place = Place::of(&loaded, false)?;
     let Some(servers) = &place.servers else {
         return Err(Failure::usage(format!(
@@ -137,17 +132,17 @@ pub(crate) async fn work(args: Args, folder: Option<Folder>) -> Outcome {
     if args.scheduler {
         teller.say("launches deployed imports when they are due");
     }
-    let (said, lines) = mpsc::channel(64);
-    let watching = folder.map(|folder| tokio::spawn(folder::keep(Arc::clone(&cx), folder, said.clone())));
-    let links = tokio::spawn(links::watch(Arc::clone(&cx), carrier.amqp.clone(), said.clone()));
-    let alerting = alerts.map(|alerts| tokio::spawn(alerts.keep(Arc::clone(&cx), said)));
+    let mut beside = Beside::new();
+    if let Some(folder) = folder {
+        beside.begin(|said| folder::keep(Arc::clone(&cx), folder, said));
+    }
+    beside.begin(|said| links::watch(Arc::clone(&cx), carrier.amqp.clone(), said));
+    if let Some(alerts) = alerts {
+        beside.begin(|said| alerts.keep(Arc::clone(&cx), said));
+    }
     let heir = "another worker, once its lease has lapsed";
     let serving = Serving { cx: &cx, stop: &stop, teller: &mut teller, heir };
-    let ended = serving.until_end(jobpipe_engine::serve(Arc::clone(&cx)), events, lines).await;
-    links.abort();
-    for beside in [watching, alerting].into_iter().flatten() {
-        beside.abort();
-    }
+    let ended = serving.until_end(jobpipe_engine::serve(Arc::clone(&cx)), events, beside).await;
     if let Some(amqp) = &carrier.amqp {
         let _in_order_or_not = tokio::time::timeout(GOODBYE, amqp.close()).await;
     }
