@@ -1,7 +1,7 @@
 //! Starting a run: one compare-and-set on the import decides, then anyone may insert what it decided.
 
 use crate::cx::Cx;
-use crate::docs::{self, ImportDoc, OpenRun, Read, RunDoc, Waiting};
+use crate::docs::{self, ClosedRun, ImportDoc, OpenRun, Read, RunDoc, ScheduleDoc, Waiting};
 use crate::error::{EngineError, Result};
 use crate::event::Event;
 use crate::failpoint::Point;
@@ -10,7 +10,7 @@ use crate::repair;
 use crate::sabotage::Rule;
 use jobpipe_core::{DocKind, NewTask, Plan, RunFacts, StageKind, StagePlan, TargetRef, TaskInput};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// How a run is wished for.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -101,6 +101,10 @@ pub async fn admit(cx: &Cx, plan: &Plan, wish: &Wish) -> Result<Admitted> {
             }
             Decision::Refuse => return Err(refuse(&import.doc, &plan.name, wish)),
             Decision::Start => {
+                let schedule: Option<Read<ScheduleDoc>> = docs::read(&*cx.store, DocKind::Schedule, &plan.name).await?;
+                if schedule.is_some_and(|schedule| schedule.doc.retiring.is_some()) {
+                    return Err(crate::scheduler::retiring(&plan.name));
+                }
                 let open = open_run(cx, plan, &definition, &targets, &import.doc, wish);
                 if open.repair {
                     repair::keep(cx, &Layout::new(plan.clone()), &open.facts.run, &wish.repair).await?;
@@ -126,6 +130,23 @@ pub(crate) async fn launch(
     let wish = Wish { slot: Some(launch.slot.clone()), ..Wish::default() };
     let open = OpenRun { launch: Some(launch), ..open_run(cx, plan, definition, &targets, &new, &wish) };
     start(cx, &plan.name, read, new, open).await
+}
+
+/// Starts the run that ends an import with its posts: of the definition and the targets of its last closed run, which are
+/// those that its posts are of. What waited for it is dropped. `None` when another was faster.
+pub(crate) async fn retire(
+    cx: &Cx,
+    name: &str,
+    read: &Read<ImportDoc>,
+    closed: &ClosedRun,
+    slot: &str,
+) -> Result<Option<String>> {
+    let layout = cx.layout(&closed.definition).await?;
+    // who asks for all posts to be deleted is not asked whether so many may be
+    let wish = Wish { slot: Some(slot.to_owned()), approved: true, ..Wish::default() };
+    let open = open_run(cx, &layout.plan, &closed.definition, &closed.targets, &read.doc, &wish);
+    let new = ImportDoc { queue: VecDeque::new(), backfill: None, ..read.doc.clone() };
+    start(cx, name, read, new, OpenRun { retires: true, ..open }).await
 }
 
 /// One compare-and-set takes the import for the run; then the run is inserted.
@@ -205,6 +226,7 @@ fn open_run(
         approved: wish.approved,
         launch: None,
         repair: !wish.repair.is_empty(),
+        retires: false,
     }
 }
 
@@ -251,7 +273,7 @@ pub async fn ensure(cx: &Cx, open: &OpenRun) -> Result<()> {
 
 /// Whether a run may have tasks that start this stage.
 pub(crate) fn has_roots(open: &OpenRun, stage: &StagePlan) -> bool {
-    open.repair || (stage.kind == StageKind::Crawl && stage.from.is_empty())
+    open.repair || (stage.kind == StageKind::Crawl && stage.from.is_empty() && !open.retires)
 }
 
 /// The tasks that start a stage; empty for one that is `from` others, but for what a repair run works on.
@@ -292,6 +314,7 @@ mod tests {
             approved: false,
             launch: None,
             repair: false,
+            retires: false,
         };
         ImportDoc { open: Some(open), ..ImportDoc::default() }
     }

@@ -11,7 +11,7 @@ use crate::layout::Layout;
 use crate::sabotage::Rule;
 use crate::{admission, cursor, scheduler};
 use jobpipe_core::{DocKind, Feed, NewTask, StagePlan, TaskInput};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Takes every step towards the end that can be taken; true when the run is closed and the import free.
 pub(crate) async fn advance(cx: &Cx, id: &str) -> Result<bool> {
@@ -97,7 +97,7 @@ async fn step_open(cx: &Cx, layout: &Layout, run: &Read<RunDoc>) -> Result<Step>
 fn verdict(run: &RunDoc) -> Verdict {
     let whole = !run.cancel && run.open.facts.limit.is_none() && !run.open.repair;
     Verdict {
-        clean: whole && !run.reasons.iter().any(|reason| reason.not_clean),
+        clean: whole && !run.open.retires && !run.reasons.iter().any(|reason| reason.not_clean),
         exhaustive: whole && !run.reasons.iter().any(|reason| reason.not_exhaustive),
     }
 }
@@ -182,8 +182,9 @@ async fn make_files(cx: &Cx, layout: &Layout, run: &RunDoc) -> Result<()> {
     let nothing = read_nothing(cx, layout, run).await?;
     let untold = admission::import(cx, &facts.import).await?.doc.closed.map(|closed| closed.untold).unwrap_or_default();
     let mut tasks = Vec::new();
-    // a file of the records of a run would lose those that did not fail
-    for stage in layout.files().filter(|stage| !run.open.repair || stage.feed != Feed::Run) {
+    // a file of the records of a run would lose those that did not fail, or that were posted until now
+    let whole = !run.open.repair && !run.open.retires;
+    for stage in layout.files().filter(|stage| whole || stage.feed != Feed::Run) {
         // what changed is told all the same: no later file would tell it
         let tells = nothing && stage.feed == Feed::Changes && {
             let (ledger, above) = (layout.ledger_of(stage), (facts.seq, String::new()));
@@ -249,6 +250,7 @@ async fn freed(cx: &Cx, layout: &Layout, run: &RunDoc, import: &ImportDoc) -> Re
         guard: run.guard.clone(),
         approved: run.open.approved,
         untold: BTreeSet::new(),
+        retired: run.open.retires,
     });
     if run.guard.is_none() {
         new.accepted_gen = facts.seq;
@@ -256,6 +258,11 @@ async fn freed(cx: &Cx, layout: &Layout, run: &RunDoc, import: &ImportDoc) -> Re
     let clean = run.verdict.is_some_and(|verdict| verdict.clean || !cx.keeps(Rule::SinceClean));
     if clean && new.since_seq < facts.seq {
         new.since = cursor::advance(cx, layout, run, &import.since).await?;
+        new.since_seq = facts.seq;
+    }
+    if run.open.retires {
+        // deployed once more it begins anew: its source is to list what is gone now
+        new.since = BTreeMap::new();
         new.since_seq = facts.seq;
     }
     Ok(new)

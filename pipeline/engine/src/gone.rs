@@ -12,6 +12,9 @@ use crate::sabotage::Rule;
 use jobpipe_core::{ErrorClass, GonePolicy, RowId, Stamps, Wanted};
 use std::collections::BTreeSet;
 
+/// What becomes of the records of an import that ends.
+const ALL_GO: GonePolicy = GonePolicy { after: 1, limit: 1.0 };
+
 /// What the pass found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Passed {
@@ -49,8 +52,8 @@ pub(crate) async fn pass(cx: &Cx, layout: &Layout, run: &RunDoc) -> Result<Passe
     let exhaustive = run.verdict.is_some_and(|verdict| verdict.exhaustive || !cx.keeps(Rule::GoneExhaustive));
     let mut passed = Passed::default();
     for ledger in layout.ledgers.iter().filter(|ledger| ledger.tracked) {
-        let policy = layout.gone_policy(ledger);
-        if exhaustive && policy.is_some() {
+        let policy = if run.open.retires { Some(ALL_GO) } else { layout.gone_policy(ledger) };
+        if exhaustive && policy.is_some() && !run.open.retires {
             hold_owned_stubs(cx, layout, run, ledger).await?;
         }
         let missing = match policy {

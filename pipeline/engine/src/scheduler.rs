@@ -9,8 +9,10 @@ mod decide;
 pub mod deploy;
 mod ended;
 mod order;
+mod retire;
 mod trouble;
 
+pub(crate) use deploy::retiring;
 pub(crate) use ended::{followed, note_end};
 pub use order::{Order, obey};
 pub use trouble::{Trouble, to_tell, trouble};
@@ -117,6 +119,9 @@ async fn look_or_tell(cx: &Cx, name: String, schedule: Read<ScheduleDoc>) -> Res
 
 /// Takes every step that can be taken for an import now.
 async fn look(cx: &Cx, name: &str, schedule: Read<ScheduleDoc>) -> Result<Look> {
+    if let Some(slot) = &schedule.doc.retiring {
+        return retire::step(cx, name, &schedule, slot).await;
+    }
     let Some(current) = &schedule.doc.current else { return rest(cx, name, &schedule, None).await };
     let rules = schedule.doc.schedule.as_ref().map(Schedule::parse).transpose().map_err(|error| {
         EngineError::Refused { code: "JP610", message: format!("the schedule of `{name}` cannot be used: {error}") }

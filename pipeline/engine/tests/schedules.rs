@@ -5,65 +5,20 @@
 mod world;
 
 use jobpipe_core::{Clock, DocKind, DocStore, Millis, Plan, utc_text};
-use jobpipe_engine::docs::{self, Backfill, Command, ImportDoc, Read, RunDoc, RunState};
-use jobpipe_engine::failpoint::{Failpoints, NoFailpoints, Point};
+use jobpipe_engine::EngineError;
+use jobpipe_engine::docs::{self, Backfill, ImportDoc, Read};
+use jobpipe_engine::failpoint::{NoFailpoints, Point};
 use jobpipe_engine::scheduler::Order;
 use jobpipe_engine::scheduler::deploy::{self, Outcome};
-use jobpipe_engine::{Cx, EngineError, EngineSettings, admin, serve, serve_schedules};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::JoinHandle;
 use tokio::time::sleep;
-use world::{DieAt, TestStop, World};
+use world::launching::{answered, cx, hours, plan, runs, start};
+use world::{DieAt, World};
 
 const HOUR: Millis = 3_600_000;
-
-fn hours(hours: u64) -> Duration {
-    Duration::from_secs(hours * 3_600)
-}
-
-fn plan(world: &World, name: &str, schedule: Json) -> Plan {
-    Plan { name: name.to_owned(), schedule: Some(schedule), ..world.plan() }
-}
-
-struct Process {
-    stop: Arc<TestStop>,
-    engine: JoinHandle<Result<(), EngineError>>,
-}
-
-impl Process {
-    async fn end(self) {
-        self.stop.stop();
-        self.engine.await.unwrap().unwrap();
-    }
-}
-
-/// A process that launches what is due; with `works`, it works on it, too.
-fn start(world: &World, works: bool, failpoints: Arc<dyn Failpoints>) -> Process {
-    let (cx, stop) = world.cx(failpoints);
-    let cx = Arc::into_inner(cx).unwrap();
-    // hours pass in which nothing happens: loops that look ten times a second would make them long
-    let (tick, sweep_every) = (Duration::from_secs(4), Duration::from_secs(20));
-    let settings = EngineSettings { launches: true, tick, sweep_every, ..cx.settings.clone() };
-    let cx = Arc::new(Cx { settings, ..cx });
-    let engine = if works { tokio::spawn(serve(cx)) } else { tokio::spawn(serve_schedules(cx)) };
-    Process { stop, engine }
-}
-
-fn cx(world: &World) -> Arc<Cx> {
-    world.cx(Arc::new(NoFailpoints)).0
-}
-
-/// The runs of an import in the order of their numbers; each is closed.
-async fn runs(world: &World, import: &str) -> Vec<String> {
-    let all = docs::all::<RunDoc, _>(&*world.store, DocKind::Run, &format!("{import}@")).await.unwrap();
-    assert!(all.iter().all(|(_, run)| run.doc.state == RunState::Closed), "a run is left open");
-    let mut all: Vec<(u64, String)> = all.into_iter().map(|(id, run)| (run.doc.open.facts.seq, id)).collect();
-    all.sort();
-    all.into_iter().map(|(_, id)| id).collect()
-}
 
 /// The ids of the runs of each full hour from `first` on.
 fn hourly(import: &str, first: Millis, count: i64) -> Vec<String> {
@@ -216,18 +171,6 @@ async fn a_run_that_fails_is_tried_again_and_then_the_import_pauses() {
     let read: Read<ImportDoc> = docs::read(&*world.store, DocKind::Import, "acme").await.unwrap().unwrap();
     assert!(read.doc.paused.unwrap().why.contains("4 runs in a row failed"));
     engine.end().await;
-}
-
-/// The answer to an order that was left for the engine.
-async fn answered(cx: &Cx, order: Order) -> (String, Option<String>) {
-    let id = admin::wish(cx, &Command::Order(order)).await.unwrap();
-    loop {
-        let read: Read<Command> = docs::read(&*cx.store, DocKind::Command, &id).await.unwrap().unwrap();
-        match read.doc {
-            Command::Answer { text, refused, .. } => return (text, refused),
-            _ => sleep(Duration::from_secs(1)).await,
-        }
-    }
 }
 
 #[tokio::test(start_paused = true)]

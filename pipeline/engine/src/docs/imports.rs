@@ -72,6 +72,9 @@ pub struct OpenRun {
     /// It works on what failed in an earlier run, and on nothing else.
     #[serde(default, skip_serializing_if = "is_false")]
     pub repair: bool,
+    /// It is the last one of an import that ends with its posts: it asks no source, and every record is gone.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub retires: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
@@ -98,6 +101,9 @@ pub struct ClosedRun {
     /// Ledgers of which removals were approved after the run's files were written: those of the next run tell of them.
     #[serde(default)]
     pub untold: BTreeSet<String>,
+    /// It has ended the import: all posts are deleted, whatever the exports say of records that are gone.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub retired: bool,
 }
 
 impl ClosedRun {
@@ -119,6 +125,7 @@ impl ClosedRun {
             guard: self.guard.clone(),
             approved: self.approved,
             cancelled: cancelled.clone(),
+            retired: self.retired,
         }
     }
 }

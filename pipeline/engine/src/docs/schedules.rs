@@ -20,6 +20,8 @@ pub struct ScheduleDoc {
     pub next: Option<Millis>,
     /// Imports that follow this one.
     pub followers: BTreeSet<String>,
+    /// It is ended with all that it has posted, by the run with this after `@`: nothing else is launched.
+    pub retiring: Option<String>,
     /// Why it cannot be launched, when the last look found so.
     pub trouble: Option<String>,
     /// What people were told of it last, while that holds.

@@ -73,13 +73,27 @@ pub struct Told {
     pub approved: bool,
     /// Numbers of cancelled runs: heads that they changed last are not planned.
     pub cancelled: BTreeSet<u64>,
+    /// It has ended the import: all posts are deleted.
+    #[serde(default)]
+    pub retired: bool,
 }
 
 impl Told {
     /// What a target records before it arms anything: another mark means "start again at 0".
     #[must_use]
     pub fn mark(&self) -> String {
-        if self.guard.is_some() { format!("{}+guard", self.definition) } else { self.definition.clone() }
+        let why = match (&self.guard, self.retired) {
+            (Some(_), _) => "+guard",
+            (None, true) => "+retired",
+            (None, false) => "",
+        };
+        format!("{}{why}", self.definition)
+    }
+
+    /// The definition of a mark.
+    #[must_use]
+    pub fn definition_of(mark: &str) -> &str {
+        mark.split_once('+').map_or(mark, |(definition, _)| definition)
     }
 
     /// True when `other` is told later. One who wakes the target late tells of an older run, of one that was not

@@ -6,7 +6,7 @@ use crate::docs::{TargetDoc, Told};
 use crate::error::Result;
 use crate::layout::Layout;
 use crate::sabotage::Rule;
-use jobpipe_core::{Pace, Row, RowId, Sink};
+use jobpipe_core::{EffectPolicy, Pace, Row, RowId, Sink};
 use std::sync::Arc;
 
 /// An export without a pace is as fast as its target answers.
@@ -46,7 +46,9 @@ impl Export {
 
     /// What is due on a row. `guarded`: removals wait for a person.
     pub(super) fn due(&self, row: Option<&Row>, want: &Want, guarded: bool) -> Option<Due> {
-        due::compare(row, want, self.sink.policy(), guarded, self.delete_first)
+        let policy = self.sink.policy();
+        let policy = EffectPolicy { delete: policy.delete || self.closed.retired, ..policy };
+        due::compare(row, want, policy, guarded, self.delete_first)
     }
 
     /// True when a person must look before anything is removed.
@@ -70,7 +72,7 @@ pub(super) async fn gather(cx: &Cx, doc: &TargetDoc, epoch: u64) -> Result<std::
         if layout.plan.stage(name).is_none() {
             // the export is gone from the definition: its open rows are settled as the recorded one says
             (present, walks) = (false, false);
-            let definition = recorded.definition.trim_end_matches("+guard");
+            let definition = Told::definition_of(&recorded.definition);
             if definition.is_empty() {
                 continue;
             }

@@ -79,6 +79,7 @@ pub(crate) async fn insert_run(cx: &Cx, state: RunState) {
         approved: false,
         launch: None,
         repair: false,
+        retires: false,
     };
     let run = RunDoc { state, cleared: state == RunState::Closed, ..RunDoc::new(open) };
     docs::insert(&*cx.store, &*cx.ids, DocKind::Run, "acme@1", &run).await.unwrap();

@@ -22,9 +22,12 @@ pub enum Outcome {
 /// `schedule:` is taken from the plan. Slots before now are not its own, unless the schedule stays as it was.
 ///
 /// # Errors
-/// `JP610` when its schedule cannot be used; what the store says.
+/// `JP610` when its schedule cannot be used, `JP614` when it is being retired; what the store says.
 pub async fn deploy(cx: &Cx, plan: &Plan, source: &str) -> Result<Outcome> {
     let rules = rules(plan)?;
+    if schedule(cx, &plan.name).await?.doc.retiring.is_some() {
+        return Err(retiring(&plan.name));
+    }
     let definition = plan.hash();
     docs::insert(&*cx.store, &*cx.ids, DocKind::Definition, &definition, plan).await?;
     let now = cx.store.time().await?;
@@ -45,6 +48,9 @@ pub async fn deploy(cx: &Cx, plan: &Plan, source: &str) -> Result<Outcome> {
         if !docs::insert(&*cx.store, &*cx.ids, DocKind::Version, &version_id(&plan.name, version), &deployed).await? {
             continue;
         }
+        if before.is_none() {
+            unpause(cx, &plan.name).await?;
+        }
         let since = if before.is_some() && read.doc.schedule == plan.schedule { read.doc.since } else { now };
         let new = ScheduleDoc {
             current: Some(deployed),
@@ -59,6 +65,15 @@ pub async fn deploy(cx: &Cx, plan: &Plan, source: &str) -> Result<Outcome> {
             return Ok(Outcome::Deployed(version));
         }
     }
+}
+
+/// What is deployed anew is launched: a pause was of what was there before.
+async fn unpause(cx: &Cx, import: &str) -> Result<()> {
+    let read: Option<Read<ImportDoc>> = docs::read(&*cx.store, DocKind::Import, import).await?;
+    if read.is_some_and(|read| read.doc.paused.is_some()) {
+        change(cx, DocKind::Import, import, |doc: &mut ImportDoc| doc.paused = None).await?;
+    }
+    Ok(())
 }
 
 fn rules(plan: &Plan) -> Result<Option<Schedule>> {
@@ -98,11 +113,22 @@ pub async fn plan_of(cx: &Cx, import: &str, version: Option<u64>) -> Result<Plan
     Ok(cx.layout(&deployed.definition).await?.plan.clone())
 }
 
-fn unknown(import: &str, version: Option<u64>) -> EngineError {
+pub(super) fn unknown(import: &str, version: Option<u64>) -> EngineError {
     let what = version.map_or_else(String::new, |version| format!(" in version {version}"));
     EngineError::Refused {
         code: "JP611",
         message: format!("no import `{import}` is deployed{what}; `jobpipe schedule list` names those that are"),
+    }
+}
+
+/// Nothing is begun of an import that ends.
+pub(crate) fn retiring(import: &str) -> EngineError {
+    EngineError::Refused {
+        code: "JP614",
+        message: format!(
+            "`{import}` is being retired, and its posts are deleted: wait for its end (`jobpipe schedule show {import}`), or \
+             leave what is left of it with `jobpipe retire {import} --posts leave`"
+        ),
     }
 }
 
@@ -115,15 +141,17 @@ pub async fn roll_back(cx: &Cx, import: &str, version: u64) -> Result<Outcome> {
     deploy(cx, &plan, &format!("version {version}")).await
 }
 
-/// Nothing is launched any more; what was deployed is kept as a version.
+/// Nothing is launched any more; what was deployed is kept as a version. Who waits for posts to be deleted waits no more:
+/// what was begun of it goes on.
 ///
 /// # Errors
 /// `JP611` when it is not deployed.
 pub async fn withdraw(cx: &Cx, import: &str) -> Result<()> {
-    deployed(cx, import).await?;
+    held(cx, import).await?;
     change(cx, DocKind::Schedule, import, |doc: &mut ScheduleDoc| {
         doc.current = None;
         doc.next = None;
+        doc.retiring = None;
     })
     .await
 }
@@ -161,9 +189,9 @@ pub async fn resume(cx: &Cx, import: &str) -> Result<()> {
 /// of it after `@`, is used by nobody else: launched once however often this is asked.
 ///
 /// # Errors
-/// `JP611` when it is not deployed, `JP612` when it is paused.
+/// `JP611` when it is not deployed, `JP612` when it is paused, `JP614` when it is being retired.
 pub async fn trigger(cx: &Cx, import: &str, slot: &str) -> Result<String> {
-    deployed(cx, import).await?;
+    launched(cx, import).await?;
     let run = format!("{import}@{slot}");
     let at = cx.store.time().await?;
     loop {
@@ -191,9 +219,10 @@ pub async fn trigger(cx: &Cx, import: &str, slot: &str) -> Result<String> {
 /// A backfill of this id that has begun already is not begun again.
 ///
 /// # Errors
-/// `JP611` when it is not deployed, `JP613` when it has no slots there, or a backfill already.
+/// `JP611` when it is not deployed, `JP613` when it has no slots there, or a backfill already, `JP614` when it is being
+/// retired.
 pub async fn backfill(cx: &Cx, import: &str, wish: Backfill) -> Result<usize> {
-    let deployed = deployed(cx, import).await?;
+    let deployed = launched(cx, import).await?;
     let rules = deployed.doc.schedule.as_ref().map(Schedule::parse).transpose().ok().flatten();
     let slots = rules.map_or(0, |rules| rules.slots(wish.after, wish.until).count());
     let refused = |message: String| EngineError::Refused { code: "JP613", message };
@@ -230,10 +259,10 @@ pub async fn end_backfill(cx: &Cx, import: &str) -> Result<bool> {
     Ok(had)
 }
 
-/// Everything that is deployed, by name.
+/// Everything that is deployed, or on its way to be retired, by name.
 pub async fn all(cx: &Cx) -> Result<Vec<(String, Read<ScheduleDoc>)>> {
     let mut all = docs::all::<ScheduleDoc, _>(&*cx.store, DocKind::Schedule, "").await?;
-    all.retain(|(_, read)| read.doc.current.is_some());
+    all.retain(|(_, read)| is_held(&read.doc));
     Ok(all)
 }
 
@@ -244,13 +273,30 @@ pub(crate) async fn wake(cx: &Cx, import: &str) -> Result<()> {
     Ok(())
 }
 
-async fn deployed(cx: &Cx, import: &str) -> Result<Read<ScheduleDoc>> {
+/// Whether it is deployed, or on its way to be retired.
+#[must_use]
+pub fn is_held(schedule: &ScheduleDoc) -> bool {
+    schedule.current.is_some() || schedule.retiring.is_some()
+}
+
+async fn held(cx: &Cx, import: &str) -> Result<Read<ScheduleDoc>> {
     let read = docs::read::<ScheduleDoc, _>(&*cx.store, DocKind::Schedule, import).await?;
-    read.filter(|read| read.doc.current.is_some()).ok_or_else(|| unknown(import, None))
+    read.filter(|read| is_held(&read.doc)).ok_or_else(|| unknown(import, None))
+}
+
+async fn deployed(cx: &Cx, import: &str) -> Result<Read<ScheduleDoc>> {
+    let read = held(cx, import).await?;
+    if read.doc.current.is_some() { Ok(read) } else { Err(unknown(import, None)) }
+}
+
+/// One of which something may be launched.
+async fn launched(cx: &Cx, import: &str) -> Result<Read<ScheduleDoc>> {
+    let read = deployed(cx, import).await?;
+    if read.doc.retiring.is_some() { Err(retiring(import)) } else { Ok(read) }
 }
 
 /// The document, made if there is none.
-async fn schedule(cx: &Cx, import: &str) -> Result<Read<ScheduleDoc>> {
+pub(super) async fn schedule(cx: &Cx, import: &str) -> Result<Read<ScheduleDoc>> {
     made(cx, DocKind::Schedule, import).await
 }
 

@@ -14,7 +14,8 @@ const RETRY: Millis = 60_000;
 
 /// Notes in the import that its run ended: who follows it, whether it is tried again, whether it failed too often.
 pub(crate) fn note_end(new: &mut ImportDoc, plan: &Plan, run: &RunDoc, now: Millis) {
-    if run.cancel {
+    // nothing follows the end
+    if run.cancel || run.open.retires {
         return;
     }
     if !run.has_failed() {

@@ -1,6 +1,7 @@
 //! What people order of deployed imports, as a value: so that it can be left for the engine that holds the store.
 
 use super::deploy::{self, Outcome};
+use super::retire;
 use crate::cx::Cx;
 use crate::docs::Backfill;
 use crate::error::Result;
@@ -29,6 +30,13 @@ pub enum Order {
     Withdraw {
         /// The import's name.
         import: String,
+    },
+    /// Launch it no more, and delete what it has posted.
+    Retire {
+        /// The import's name.
+        import: String,
+        /// The part of the id after `@` of the run that does so, which nobody else uses.
+        slot: String,
     },
     /// Launch nothing until it is resumed.
     Pause {
@@ -71,6 +79,7 @@ impl Order {
             Self::Deploy { plan, .. } => &plan.name,
             Self::RollBack { import, .. }
             | Self::Withdraw { import }
+            | Self::Retire { import, .. }
             | Self::Pause { import, .. }
             | Self::Resume { import }
             | Self::Trigger { import, .. }
@@ -98,6 +107,10 @@ pub async fn obey(cx: &Cx, order: &Order) -> Result<String> {
         Order::Withdraw { .. } => {
             deploy::withdraw(cx, name).await?;
             format!("{name}: launched no more; its versions are kept, and so is what it has posted")
+        }
+        Order::Retire { slot, .. } => {
+            let run = retire::retire(cx, name, slot).await?;
+            format!("{name}: launched no more; {run} has what it posted deleted, and it is retired then")
         }
         Order::Pause { why, .. } => {
             deploy::pause(cx, name, why).await?;

@@ -36,7 +36,7 @@ pub fn trouble(
         return found("failed", format!("{run} failed{more}; `jobpipe runs show` and `jobpipe dead list` say why"));
     }
     let since = ended.or_else(|| schedule.current.as_ref().map(|current| current.at))?.max(schedule.since);
-    if fresh.is_some_and(|most| now - since > most) {
+    if schedule.retiring.is_none() && fresh.is_some_and(|most| now - since > most) {
         return found("stale", format!("no run has succeeded since {}", utc_text(since / 1_000 * 1_000)));
     }
     None
@@ -80,6 +80,8 @@ mod tests {
         assert_eq!(kind(&well, &import, None, 1_101), Some("stale"));
         assert_eq!(kind(&well, &import, Some(1_050), 1_150), None);
         assert_eq!(trouble(&well, &import, None, 9_999, None), None);
+        let retiring = ScheduleDoc { retiring: Some("retire-1".into()), ..schedule() };
+        assert_eq!(kind(&retiring, &import, None, 1_101), None, "it runs no more");
         let by_hand = ImportDoc { paused: Some(Paused { why: "by hand".into(), at: 0 }), ..ImportDoc::default() };
         assert_eq!(kind(&well, &by_hand, None, 9_999), None);
         let failed = ImportDoc { failures: 2, ..ImportDoc::default() };

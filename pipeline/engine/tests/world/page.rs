@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use jobpipe_core::{
-    Clock, Content, EffectAnswer, EffectCall, EffectTimes, ErrorClass, FoundPost, Millis, Op, Rendered, RowId, Sink,
-    TargetRef, TaskError,
+    Clock, Content, EffectAnswer, EffectCall, EffectPolicy, EffectTimes, ErrorClass, FoundPost, Millis, Op, Rendered,
+    RowId, Sink, TargetRef, TaskError,
 };
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -130,6 +130,8 @@ impl Pages {
 pub struct TestSink {
     pub targets: Vec<String>,
     pub template: String,
+    /// Posts of records that are gone are kept.
+    pub keeps: bool,
     pub pages: Arc<Mutex<Pages>>,
     pub clock: Arc<dyn Clock>,
 }
@@ -212,6 +214,10 @@ impl Sink for TestSink {
                 hash: Some(if own_way { post.text.to_uppercase() } else { post.text.clone() }),
             })
             .collect())
+    }
+
+    fn policy(&self) -> EffectPolicy {
+        EffectPolicy { create: true, update: true, delete: !self.keeps }
     }
 
     fn times(&self) -> EffectTimes {

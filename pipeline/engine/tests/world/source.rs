@@ -222,6 +222,7 @@ impl Stages for Registry {
         Ok(Arc::new(TestSink {
             targets,
             template: body["template"].as_str().unwrap().to_owned(),
+            keeps: body["gone"] == "keep",
             pages: Arc::clone(&self.pages),
             clock: Arc::clone(&self.clock),
         }))

@@ -27,7 +27,15 @@ fn busy(last_slot: Millis) -> ImportDoc {
 fn run(id: &str) -> OpenRun {
     let facts =
         RunFacts { import: "acme".into(), run: id.into(), seq: 1, started_at: 0, since: BTreeMap::new(), limit: None };
-    OpenRun { definition: "d".into(), facts, targets: BTreeMap::new(), approved: false, launch: None, repair: false }
+    OpenRun {
+        definition: "d".into(),
+        facts,
+        targets: BTreeMap::new(),
+        approved: false,
+        launch: None,
+        repair: false,
+        retires: false,
+    }
 }
 
 fn at(import: &ImportDoc, schedule: &Schedule, now: Millis) -> Act {
