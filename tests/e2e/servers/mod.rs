@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 #![allow(clippy::disallowed_methods, reason = "other processes say nothing: they are asked again, with a bound")]
 
+mod tidy;
+
 use crate::support::Project;
 use serde_json::Value as Json;
 use std::io::{BufRead, BufReader};
@@ -94,7 +96,8 @@ fn own_rabbitmq() -> String {
     told(&["start", folder, &std::process::id().to_string()])
 }
 
-/// A state of its own on both servers: queues are named after the database.
+/// A state of its own on both servers: queues are named after the database. On servers that were given it goes with this
+/// value; let it be the last of a test.
 pub struct Servers {
     pub store: String,
     pub broker: String,
@@ -102,9 +105,23 @@ pub struct Servers {
 
 impl Servers {
     pub fn new() -> Self {
-        let store = with_database(&mongo_url(), &format!("test-{:016x}", rand::random::<u64>()));
+        Self { store: a_database(&mongo_url()), broker: amqp_url() }
+    }
+
+    /// The same with another broker.
+    pub fn with_broker(broker: String) -> Self {
+        Self { store: a_database(&mongo_url()), broker }
+    }
+
+    /// The same with another store.
+    pub fn with_store(store: String) -> Self {
         Self { store, broker: amqp_url() }
     }
+}
+
+/// A database of its own on a server.
+pub fn a_database(server: &str) -> String {
+    with_database(server, &format!("test-{:016x}", rand::random::<u64>()))
 }
 
 /// `server`'s URL with `database` in it.
@@ -166,7 +183,7 @@ impl Worker {
 
     /// The next line that `wanted` accepts.
     #[track_caller]
-    pub fn wait_for(&self, wanted: impl Fn(&Json) -> bool) -> Json {
+    pub fn wait_for(&self, mut wanted: impl FnMut(&Json) -> bool) -> Json {
         let until = Instant::now() + LONG;
         loop {
             match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
