@@ -26,6 +26,8 @@ pub(crate) struct Deployed {
 pub(crate) enum Next {
     /// Not until it is resumed.
     Paused,
+    /// Never: its posts are being deleted, and then it is retired.
+    Retiring,
     /// By the clock; in the past, when nobody has launched it yet.
     At(Millis),
     /// When an import that it follows has run.
@@ -38,7 +40,7 @@ impl Deployed {
     /// The import of that name; `None` when it is not deployed.
     pub(crate) async fn of(cx: &Cx, name: &str) -> Outcome<Option<Self>> {
         let read: Option<Read<ScheduleDoc>> = docs::read(&*cx.store, DocKind::Schedule, name).await?;
-        match read.filter(|read| read.doc.current.is_some()) {
+        match read.filter(|read| deploy::is_held(&read.doc)) {
             Some(read) => Ok(Some(Self::read(cx, name.to_owned(), read.doc).await?)),
             None => Ok(None),
         }
@@ -81,6 +83,9 @@ impl Deployed {
 
     /// When it is launched next.
     pub(crate) fn next(&self) -> Next {
+        if self.doc.retiring.is_some() {
+            return Next::Retiring;
+        }
         if self.import.paused.is_some() {
             return Next::Paused;
         }
@@ -105,6 +110,7 @@ impl Deployed {
             Next::At(at) if now - at > LATE => format!("{}, {} late", clock(at), short(now - at)),
             Next::At(at) => clock(at),
             Next::Paused => "none, it is paused".to_owned(),
+            Next::Retiring => "none, it is being retired".to_owned(),
             Next::After => "when a run that it follows has ended".to_owned(),
             Next::ByHand => "none by itself".to_owned(),
         }
@@ -116,6 +122,7 @@ impl Deployed {
             Next::At(at) if now - at > LATE => format!("{} late", short(now - at)),
             Next::At(at) => format!("in {}", short(at - now)),
             Next::Paused => "paused".to_owned(),
+            Next::Retiring => "retiring".to_owned(),
             Next::After => "after".to_owned(),
             Next::ByHand => "-".to_owned(),
         }
@@ -145,6 +152,9 @@ impl Deployed {
     pub(crate) fn notes(&self) -> Vec<String> {
         let import = &self.import;
         let mut notes = Vec::new();
+        if let Some(slot) = &self.doc.retiring {
+            notes.push(format!("its posts are being deleted, by {}@{slot}", self.name));
+        }
         if let Some(paused) = &import.paused {
             notes.push(format!("paused since {}: {}", clock(paused.at), paused.why));
         }
@@ -167,9 +177,12 @@ impl Deployed {
     pub(crate) fn facts(&self, now: Millis) -> Vec<[String; 2]> {
         let mut facts = vec![["import", &self.name].map(str::to_owned)];
         let mut fact = |name: &str, value: String| facts.push([name.to_owned(), value]);
-        let current = self.doc.current.as_ref();
-        let since = current.map_or_else(String::new, |current| clock(current.at));
-        fact("version", format!("{}, of {since}, from {}", self.version(), self.source()));
+        match &self.doc.current {
+            Some(current) => {
+                fact("version", format!("{}, of {}, from {}", current.version, clock(current.at), current.source));
+            }
+            None => fact("version", "none: it is not deployed any more".to_owned()),
+        }
         fact("schedule", self.schedule_words());
         match self.last() {
             Some((run, state, at)) => fact("last run", format!("{run}: {state}, {}", clock(at))),
@@ -198,7 +211,7 @@ impl Deployed {
         let import = &self.import;
         let (next, late) = match self.next() {
             Next::At(at) => (Some(utc_text(at)), Some((now - at).max(0))),
-            Next::Paused | Next::After | Next::ByHand => (None, None),
+            Next::Paused | Next::Retiring | Next::After | Next::ByHand => (None, None),
         };
         let last = self.last().map(|(run, state, at)| json!({ "run": run, "state": state, "at": utc_text(at) }));
         json!({
@@ -210,6 +223,7 @@ impl Deployed {
             "next": next,
             "late_ms": late.filter(|late| *late > LATE),
             "paused": import.paused.as_ref().map(|paused| paused.why.as_str()),
+            "retiring": self.doc.retiring.as_ref().map(|slot| format!("{}@{slot}", self.name)),
             "trouble": self.doc.trouble,
             "failures": import.failures,
             "waiting": import.queue.len(),
@@ -257,6 +271,9 @@ mod tests {
         acme.import.paused = Some(Paused { why: "by hand".into(), at: 0 });
         assert_eq!((acme.next(), acme.next_short(0)), (Next::Paused, "paused".into()));
         assert_eq!(acme.notes(), ["paused since 1970-01-01T00:00:00Z: by hand"]);
+        acme.doc.retiring = Some("retire-1".into());
+        assert_eq!((acme.next(), acme.next_words(0)), (Next::Retiring, "none, it is being retired".into()));
+        assert_eq!(acme.notes()[0], "its posts are being deleted, by acme@retire-1");
         assert_eq!(deployed(&json!({ "after": "other" })).next(), Next::After);
         assert_eq!(deployed(&Json::Null).next(), Next::ByHand);
     }

@@ -1,20 +1,26 @@
 //! `jobpipe retire`: an import that is not launched any more.
 
 use crate::commands::deploy;
-use crate::exit::{Failure, Outcome};
+use crate::compose::Machine;
+use crate::exit::Outcome;
 use crate::place::Where;
 use crate::role::Orders;
+use crate::terminal;
 use crate::watch::Format;
 use jobpipe_engine::scheduler::Order;
 
 /// Launch an import no more.
 ///
 /// Its versions are kept: deploying it again, or `deploy --rollback`, goes on
-/// with what is remembered of its records and posts.
+/// with what is remembered of its records and posts. With `--posts delete` a
+/// last run asks no source and has everything removed that the import keeps at
+/// its targets, whatever `gone` says; the import is retired when that is done.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   jobpipe retire acme --posts leave
+  jobpipe retire acme --posts delete
+  jobpipe schedule show acme              # how far the deleting has come
 
 To stop launching it for a while: `jobpipe schedule pause acme`.")]
 pub(crate) struct Args {
@@ -34,19 +40,20 @@ pub(crate) struct Args {
 enum Posts {
     /// It stays where it is.
     Leave,
-    /// It is removed. Not in this version.
+    /// It is removed, and told as gone in files of changes and snapshots.
     Delete,
 }
 
 pub(crate) async fn run(args: Args) -> Outcome {
-    if args.posts == Posts::Delete {
-        return Err(Failure::usage(format!(
-            "this version cannot remove the posts of an import that is retired; nothing was done. Let it run once with \
-             `where: \"false\"` in its transform, which withdraws every record and so every post (what waits is let through by \
-             `jobpipe runs approve`), then `jobpipe retire {} --posts leave`",
-            args.name
-        )));
-    }
     let orders = Orders::of(&args.place.find()?).await?;
-    deploy::give(&orders, &Order::Withdraw { import: args.name }, args.format).await
+    let import = args.name;
+    if args.posts == Posts::Leave {
+        return deploy::give(&orders, &Order::Withdraw { import }, args.format).await;
+    }
+    let slot = format!("retire-{}", Machine::new().ids.run());
+    let done = deploy::give(&orders, &Order::Retire { import, slot }, args.format).await?;
+    if let Some(nobody) = orders.launched_by() {
+        terminal::complain(&format!("note:  {nobody}"));
+    }
+    Ok(done)
 }
