@@ -141,7 +141,8 @@ async fn look(cx: &Cx, name: &str, schedule: Read<ScheduleDoc>) -> Result<Look> 
         });
         match act {
             Act::Start { launch: waiting, import: new } => {
-                if !launch(cx, name, &current.definition, &import, *new, waiting, now).await? {
+                let times = (decide::due_at(name, rules.as_ref(), &waiting), now);
+                if !launch(cx, name, &current.definition, &import, *new, waiting, times).await? {
                     return Ok(Look::Lost);
                 }
             }
@@ -189,7 +190,7 @@ async fn ended(cx: &Cx, schedule: Option<&Schedule>) -> Result<Vec<(String, Ende
     Ok(all)
 }
 
-/// Starts the run of a launch; false when another was faster.
+/// Starts the run of a launch that was due, now; false when another was faster.
 async fn launch(
     cx: &Cx,
     name: &str,
@@ -197,10 +198,10 @@ async fn launch(
     read: &Read<ImportDoc>,
     new: ImportDoc,
     launch: Waiting,
-    now: Millis,
+    (due, now): (Millis, Millis),
 ) -> Result<bool> {
     let layout = cx.layout(definition).await?;
-    let late = now.saturating_sub(launch.at);
+    let late = now.saturating_sub(due);
     let Some(open) = admission::launch(cx, &layout.plan, definition, read, new, launch).await? else {
         return Ok(false);
     };

@@ -15,8 +15,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
-use world::launching::{answered, cx, hours, plan, runs, start};
-use world::{DieAt, World};
+use world::launching::{answered, cx, hours, plan, runs, start, start_watched};
+use world::{DieAt, Launches, World};
 
 const HOUR: Millis = 3_600_000;
 
@@ -76,6 +76,23 @@ async fn whoever_dies_at_a_slot_leaves_it_to_the_next() {
             world.assert_in_step(point.name());
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_its_jitter_delays_is_not_late() {
+    let world = World::new(1, &["p1"]);
+    let launches = Arc::new(Launches::default());
+    let engine = start_watched(&world, true, Arc::new(NoFailpoints), Arc::clone(&launches) as _);
+    let schedule = json!({ "every": "1h", "jitter": "20m" });
+    deploy::deploy(&cx(&world), &plan(&world, "acme", schedule), "acme.yml").await.unwrap();
+    sleep(hours(6)).await;
+    deploy::trigger(&cx(&world), "acme", "now").await.unwrap();
+    sleep(Duration::from_secs(60)).await;
+    let launches = launches.0.lock().unwrap().clone();
+    assert!(launches.len() >= 6 && launches.iter().all(|(_, late)| *late < 2_000), "{launches:?}");
+    let read: Read<ImportDoc> = docs::read(&*world.store, DocKind::Import, "acme").await.unwrap().unwrap();
+    assert!(read.doc.closed.unwrap().run == "acme@now");
+    engine.end().await;
 }
 
 #[tokio::test(start_paused = true)]

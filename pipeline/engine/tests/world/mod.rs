@@ -15,7 +15,7 @@ mod outage;
 mod page;
 mod source;
 
-pub use notices::Notices;
+pub use notices::{Launches, Notices};
 pub use outage::Outage;
 pub use page::Fault;
 use page::Pages;
