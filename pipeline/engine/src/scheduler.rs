@@ -41,6 +41,29 @@ const LATEST: Duration = Duration::from_millis(800);
 /// When what cannot be launched is tried again.
 const TROUBLED: Millis = 60_000;
 
+/// A break between two rounds from which on what came in it was met by nobody.
+const BREAK: Millis = 3_000;
+
+/// For how long this process has been looking.
+#[derive(Debug, Default)]
+struct Watch {
+    /// When the last round began, by the store's clock.
+    last: Option<Millis>,
+    /// When the first one began since the last break.
+    since: Millis,
+}
+
+impl Watch {
+    /// A round begins now; gives since when there was no break.
+    fn look(&mut self, now: Millis) -> Millis {
+        if self.last.is_none_or(|last| now - last > BREAK) {
+            self.since = now;
+        }
+        self.last = Some(now);
+        self.since
+    }
+}
+
 /// What became of a look at an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Look {
@@ -55,8 +78,9 @@ pub(crate) async fn run(cx: Arc<Cx>, mut patience: Patience) -> Result<()> {
     let mut heard = cx.news.subscribe();
     let mut rest = Rest::of(&cx);
     let mut behind = Duration::ZERO;
+    let mut watch = Watch::default();
     while patience.goes_on() {
-        let Some((next, lost, done)) = patience.with(round(&cx, behind).await).await? else { continue };
+        let Some((next, lost, done)) = patience.with(round(&cx, behind, &mut watch).await).await? else { continue };
         behind = if lost > done {
             LATEST.mul_f64(0.4 + 0.6 * cx.ids.fraction())
         } else if done > 0 {
@@ -71,8 +95,9 @@ pub(crate) async fn run(cx: Arc<Cx>, mut patience: Patience) -> Result<()> {
 
 /// Looks at every import that has been due for so long; how long until the next one is, and how many steps were lost to
 /// others and done here.
-async fn round(cx: &Cx, behind: Duration) -> Result<(Option<Duration>, usize, usize)> {
+async fn round(cx: &Cx, behind: Duration, watch: &mut Watch) -> Result<(Option<Duration>, usize, usize)> {
     let now = cx.store.time().await?;
+    let watched = watch.look(now);
     let until = now.saturating_sub(i64::try_from(behind.as_millis()).unwrap_or(0));
     let (mut lost, mut done) = (0, 0);
     let mut after = (Millis::MIN, String::new());
@@ -82,7 +107,7 @@ async fn round(cx: &Cx, behind: Duration) -> Result<(Option<Duration>, usize, us
         after = (*due, id.clone());
         let readable = page.into_iter().filter_map(|(name, _, read)| Some((name, read?)));
         let mut looks =
-            futures::stream::iter(readable.map(|(name, read)| look_or_tell(cx, name, read))).buffer_unordered(AT_ONCE);
+            futures::stream::iter(readable.map(|(name, read)| look_or_tell(cx, name, read, watched))).buffer_unordered(AT_ONCE);
         while let Some(look) = looks.next().await {
             match look? {
                 Look::Done => done += 1,
@@ -97,8 +122,8 @@ async fn round(cx: &Cx, behind: Duration) -> Result<(Option<Duration>, usize, us
 }
 
 /// [`look`]; what keeps one import from being launched is told, and keeps no other.
-async fn look_or_tell(cx: &Cx, name: String, schedule: Read<ScheduleDoc>) -> Result<Look> {
-    let looked = look(cx, &name, schedule).await;
+async fn look_or_tell(cx: &Cx, name: String, schedule: Read<ScheduleDoc>, watched: Millis) -> Result<Look> {
+    let looked = look(cx, &name, schedule, watched).await;
     let why = match versions::unless_unknown(cx, looked) {
         Ok(look) => return Ok(look.unwrap_or(Look::Lost)),
         Err(error) if error.passes() => return Err(error),
@@ -118,7 +143,7 @@ async fn look_or_tell(cx: &Cx, name: String, schedule: Read<ScheduleDoc>) -> Res
 }
 
 /// Takes every step that can be taken for an import now.
-async fn look(cx: &Cx, name: &str, schedule: Read<ScheduleDoc>) -> Result<Look> {
+async fn look(cx: &Cx, name: &str, schedule: Read<ScheduleDoc>, watched: Millis) -> Result<Look> {
     if let Some(slot) = &schedule.doc.retiring {
         return retire::step(cx, name, &schedule, slot).await;
     }
@@ -137,6 +162,7 @@ async fn look(cx: &Cx, name: &str, schedule: Read<ScheduleDoc>) -> Result<Look> 
             since: schedule.doc.since,
             ended: &ended,
             now,
+            watched,
             sabotage: cx.sabotage,
         });
         match act {

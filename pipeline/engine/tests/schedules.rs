@@ -79,6 +79,33 @@ async fn whoever_dies_at_a_slot_leaves_it_to_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn slots_that_nobody_met_are_made_up_for_though_their_runs_overlap() {
+    let world = World::new(1, &["p1"]);
+    let schedule = json!({ "every": "10s", "catch_up": "all", "overlap": "skip" });
+    deploy::deploy(&cx(&world), &plan(&world, "acme", schedule), "acme.yml").await.unwrap();
+    let first = start(&world, true, Arc::new(NoFailpoints));
+    sleep(Duration::from_secs(15)).await;
+    // this one stays open while nobody is there
+    world.source.lock().unwrap().slow.insert("list/0".into(), Duration::from_secs(4));
+    sleep(Duration::from_secs(6)).await;
+    first.stop.stop();
+    let died = world.clock.now();
+    first.engine.await.unwrap().unwrap();
+    sleep(Duration::from_secs(30)).await;
+    let back = world.clock.now();
+    world.source.lock().unwrap().slow.insert("list/0".into(), Duration::from_secs(25));
+    let second = start(&world, true, Arc::new(NoFailpoints));
+    sleep(Duration::from_secs(65)).await;
+    second.end().await;
+    let done = runs(&world, "acme").await;
+    let slots = (died / 10_000 + 1..=back / 10_000).map(|slot| format!("acme@{}", utc_text(slot * 10_000)));
+    let missed: Vec<String> = slots.filter(|run| !done.contains(run)).collect();
+    assert_eq!(missed, Vec::<String>::new(), "of {done:?}");
+    let read: Read<ImportDoc> = docs::read(&*world.store, DocKind::Import, "acme").await.unwrap().unwrap();
+    assert!(read.doc.skipped.is_some(), "those that were met are skipped while one is open");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_run_that_its_jitter_delays_is_not_late() {
     let world = World::new(1, &["p1"]);
     let launches = Arc::new(Launches::default());

@@ -30,6 +30,8 @@ pub(crate) struct Case<'a> {
     pub(crate) ended: &'a [(String, Ended)],
     /// The store's time.
     pub(crate) now: Millis,
+    /// Since when somebody has been looking without a break, as far as this process knows.
+    pub(crate) watched: Millis,
     /// The rule that is taken away.
     pub(crate) sabotage: Option<Rule>,
 }
@@ -176,6 +178,11 @@ fn slots(case: &Case<'_>) -> Option<Act> {
     let last = *due.last()?;
     let is_late = |slot: Millis| case.now - case.starts_at(slot, schedule) > ON_TIME;
     let policy = &schedule.policy;
+    // what all are made up for waits, however short ago nobody was there
+    let is_missed = |slot: Millis| {
+        is_late(slot)
+            || policy.catch_up == CatchUp::All && case.starts_at(slot, schedule) < case.watched
+    };
     let mut new = case.import.clone();
     let mut left = Vec::new();
     for slot in due {
@@ -217,7 +224,7 @@ fn slots(case: &Case<'_>) -> Option<Act> {
             import: Box::new(new),
         });
     }
-    if !is_late(first) {
+    if !is_missed(first) {
         new.last_slot = first;
         return Some(Act::Note {
             import: Box::new(case.overlapping(new, launch(first), policy.overlap)),
