@@ -145,6 +145,16 @@ fn people_pause_trigger_and_redeploy_beside_it() {
     up.wait_for(told("acme: launched again"));
     assert_eq!(scheduled(&project)[0]["paused"], Json::Null);
 
+    // imports that would wait for each other
+    project.write("imports/first.yml", &import("first", "{ after: acme }"));
+    up.wait_for(told("first: version 1 is deployed"));
+    project.write("imports/acme.yml", &import("acme", "{ after: first }"));
+    let circle = up.wait_for(told("JP615"));
+    let circle = circle["message"].as_str().unwrap();
+    assert!(circle.contains("`acme` runs after `first`, and `first` runs after `acme`"), "{circle}");
+    std::fs::remove_file(project.path("imports/first.yml")).unwrap();
+    project.write("imports/acme.yml", &import("acme", "every 3h"));
+
     project.jobpipe(&["schedule", "backfill", "acme", "2026-03-01T00:00..2026-03-01T06:00"]).expect(0);
     for hour in ["00", "03", "06"] {
         let run = up.wait_for(launched)["run"].as_str().unwrap().to_owned();
@@ -164,6 +174,14 @@ fn imports_are_deployed_compared_rolled_back_and_retired() {
     assert!(refused.err.contains("wrong.yml:2:10") && refused.err.contains("nothing is deployed"), "{}", refused.err);
     assert!(!project.path(".jobpipe/jobpipe.db").exists());
     std::fs::remove_file(wrong).unwrap();
+    let second = project.write("imports/second.yml", &import("second", "{ after: third }"));
+    let third = project.write("imports/third.yml", &import("third", "{ after: second }"));
+    let refused = project.jobpipe(&["deploy", "imports"]).expect(2);
+    let circle = "error[JP615]: `second` runs after `third`, and `third` runs after `second`";
+    assert!(refused.err.contains(circle) && refused.err.contains("nothing is deployed"), "{}", refused.err);
+    assert!(!project.path(".jobpipe/jobpipe.db").exists());
+    std::fs::remove_file(second).unwrap();
+    std::fs::remove_file(third).unwrap();
 
     let done = project.jobpipe(&["deploy", "imports"]).expect(0);
     assert!(done.out.contains("acme: version 1 is deployed\n  every hour; next run: "), "{}", done.out);

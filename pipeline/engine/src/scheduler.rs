@@ -5,6 +5,7 @@
 //! to spare work, a scheduler that lost a slot to another comes later than it from then on, and one that finds slots which
 //! nobody took comes earlier again.
 
+pub mod circle;
 mod decide;
 pub mod deploy;
 mod ended;
@@ -106,8 +107,8 @@ async fn round(cx: &Cx, behind: Duration, watch: &mut Watch) -> Result<(Option<D
         let Some((id, due, _)) = page.last() else { break };
         after = (*due, id.clone());
         let readable = page.into_iter().filter_map(|(name, _, read)| Some((name, read?)));
-        let mut looks =
-            futures::stream::iter(readable.map(|(name, read)| look_or_tell(cx, name, read, watched))).buffer_unordered(AT_ONCE);
+        let mut looks = futures::stream::iter(readable.map(|(name, read)| look_or_tell(cx, name, read, watched)))
+            .buffer_unordered(AT_ONCE);
         while let Some(look) = looks.next().await {
             match look? {
                 Look::Done => done += 1,

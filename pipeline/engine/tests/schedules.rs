@@ -154,6 +154,27 @@ async fn an_import_runs_after_each_run_of_another() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn imports_in_a_circle_are_refused() {
+    let world = World::new(1, &["p1"]);
+    let cx = cx(&world);
+    let after = |name: &str, other: &str| plan(&world, name, json!({ "after": other }));
+    deploy::deploy(&cx, &after("a", "b"), "a.yml").await.unwrap();
+    deploy::deploy(&cx, &after("b", "c"), "b.yml").await.unwrap();
+    for closing in [after("b", "a"), after("c", "a"), after("c", "c")] {
+        match deploy::deploy(&cx, &closing, "x.yml").await {
+            Err(EngineError::Refused { code: "JP615", message }) => {
+                assert!(message.contains(&format!("`{}` runs after", closing.name)), "{message}");
+            }
+            other => panic!("it is not refused: {other:?}"),
+        }
+    }
+    assert_eq!(deploy::plan_of(&cx, "b", None).await.unwrap(), after("b", "c"), "the version before stays");
+    // one that is not deployed any more is followed by nobody in vain
+    deploy::withdraw(&cx, "a").await.unwrap();
+    deploy::deploy(&cx, &after("c", "a"), "c.yml").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn people_pause_trigger_backfill_roll_back_and_withdraw() {
     let world = World::new(2, &["p1"]);
     let cx = cx(&world);

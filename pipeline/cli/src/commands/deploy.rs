@@ -8,7 +8,7 @@ use crate::role::Orders;
 use crate::watch::Format;
 use crate::{compose, terminal};
 use jobpipe_core::utc_text;
-use jobpipe_engine::scheduler::{Order, deploy};
+use jobpipe_engine::scheduler::{Order, circle, deploy};
 use serde_json::json;
 use similar::{ChangeTag, TextDiff};
 use std::collections::{BTreeMap, BTreeSet};
@@ -123,6 +123,10 @@ fn checked(files: &[PathBuf], env: Option<&str>) -> Outcome<Vec<Import>> {
             is_right = false;
         }
         imports.push(Import { loaded, plan, source });
+    }
+    if let Some(circle) = circle::among(imports.iter().map(|import| &import.plan)).filter(|_| is_right) {
+        terminal::complain(&format!("error[JP615]: {circle}"));
+        is_right = false;
     }
     if is_right { Ok(imports) } else { Err(Failure::usage("nothing is deployed: mend what is said above first")) }
 }

@@ -1,5 +1,6 @@
 //! What people do to deployed imports: deploy, roll back, retire, pause, resume, trigger, backfill.
 
+use super::circle;
 use crate::admission;
 use crate::cx::Cx;
 use crate::docs::{self, Backfill, Deployed, ImportDoc, Kept, Paused, Read, ScheduleDoc, Waiting};
@@ -22,11 +23,15 @@ pub enum Outcome {
 /// `schedule:` is taken from the plan. Slots before now are not its own, unless the schedule stays as it was.
 ///
 /// # Errors
-/// `JP610` when its schedule cannot be used, `JP614` when it is being retired; what the store says.
+/// `JP610` when its schedule cannot be used, `JP614` when it is being retired, `JP615` when
+/// it would follow itself; what the store says.
 pub async fn deploy(cx: &Cx, plan: &Plan, source: &str) -> Result<Outcome> {
     let rules = rules(plan)?;
     if schedule(cx, &plan.name).await?.doc.retiring.is_some() {
         return Err(retiring(&plan.name));
+    }
+    if let Some(rules) = &rules {
+        circle::refuse(cx, &plan.name, &rules.after).await?;
     }
     let definition = plan.hash();
     docs::insert(&*cx.store, &*cx.ids, DocKind::Definition, &definition, plan).await?;
