@@ -149,9 +149,7 @@ async fn look(cx: &Cx, name: &str, schedule: Read<ScheduleDoc>, watched: Millis)
         return retire::step(cx, name, &schedule, slot).await;
     }
     let Some(current) = &schedule.doc.current else { return rest(cx, name, &schedule, None).await };
-    let rules = schedule.doc.schedule.as_ref().map(Schedule::parse).transpose().map_err(|error| {
-        EngineError::Refused { code: "JP610", message: format!("the schedule of `{name}` cannot be used: {error}") }
-    })?;
+    let rules = deploy::rules(name, schedule.doc.schedule.as_ref())?;
     loop {
         let import = admission::import(cx, name).await?;
         let ended = ended(cx, rules.as_ref()).await?;

@@ -8,6 +8,7 @@ use crate::error::{EngineError, Result};
 use jobpipe_core::{DocKind, Plan, utc_text};
 use jobpipe_schedule::Schedule;
 use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
 
 /// What a deployment did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub enum Outcome {
 /// `JP610` when its schedule cannot be used, `JP614` when it is being retired, `JP615` when
 /// it would follow itself; what the store says.
 pub async fn deploy(cx: &Cx, plan: &Plan, source: &str) -> Result<Outcome> {
-    let rules = rules(plan)?;
+    let rules = rules(&plan.name, plan.schedule.as_ref())?;
     if schedule(cx, &plan.name).await?.doc.retiring.is_some() {
         return Err(retiring(&plan.name));
     }
@@ -81,10 +82,11 @@ async fn unpause(cx: &Cx, import: &str) -> Result<()> {
     Ok(())
 }
 
-fn rules(plan: &Plan) -> Result<Option<Schedule>> {
-    plan.schedule.as_ref().map(Schedule::parse).transpose().map_err(|error| EngineError::Refused {
+/// The schedule of an import, as it was written.
+pub(super) fn rules(import: &str, schedule: Option<&Json>) -> Result<Option<Schedule>> {
+    schedule.map(Schedule::parse).transpose().map_err(|error| EngineError::Refused {
         code: "JP610",
-        message: format!("the schedule of `{}` cannot be used: {error}", plan.name),
+        message: format!("the schedule of `{import}` cannot be used: {error}"),
     })
 }
 
