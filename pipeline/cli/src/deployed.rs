@@ -134,10 +134,9 @@ impl Deployed {
             return Some((open.facts.run.as_str(), "running", open.facts.started_at));
         }
         let run = self.closed.as_ref()?;
-        let dead: u64 = run.counts.values().map(|counts| counts.dead).sum();
         let state = match () {
             () if run.has_failed() => "failed",
-            () if dead > 0 || run.guard.is_some() => "partial",
+            () if run.is_partial() => "partial",
             () => "succeeded",
         };
         Some((run.open.facts.run.as_str(), state, run.ended_at.unwrap_or(run.open.facts.started_at)))

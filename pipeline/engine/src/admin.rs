@@ -146,7 +146,7 @@ pub async fn summary(cx: &Cx, id: &str) -> Result<RunSummary> {
     Ok(RunSummary {
         run: id.to_owned(),
         import: facts.import.clone(),
-        state: if is_open(&import, id) { Standing::Running } else { standing(&run, &stages, &targets) },
+        state: if is_open(&import, id) { Standing::Running } else { standing(&run, &targets) },
         started_at: facts.started_at,
         ended_at: run.ended_at,
         stages,
@@ -183,11 +183,7 @@ fn is_open(import: &ImportDoc, run: &str) -> bool {
     import.open.as_ref().is_some_and(|open| open.facts.run == run)
 }
 
-fn standing(
-    run: &RunDoc,
-    stages: &BTreeMap<String, StageSummary>,
-    targets: &BTreeMap<String, TargetSummary>,
-) -> Standing {
+fn standing(run: &RunDoc, targets: &BTreeMap<String, TargetSummary>) -> Standing {
     if run.state != RunState::Closed {
         return Standing::Running;
     }
@@ -197,13 +193,10 @@ fn standing(
     if targets.values().any(|target| target.busy && target.waits.is_none()) {
         return Standing::Draining;
     }
-    let dead: u64 = stages.values().map(|stage| stage.counts.dead).sum();
-    let given: u64 =
-        stages.iter().filter(|(name, _)| run.closed_stages.contains(*name)).map(|(_, stage)| stage.counts.given).sum();
     let troubled = targets.values().any(|target| target.failed > 0 || target.waits.is_some());
-    if dead > 0 && given == 0 {
+    if run.has_failed() {
         Standing::Failed
-    } else if dead > 0 || troubled || run.guard.is_some() || (given == 0 && !run.reasons.is_empty()) {
+    } else if troubled || run.is_partial() {
         Standing::Partial
     } else {
         Standing::Succeeded

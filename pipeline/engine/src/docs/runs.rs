@@ -70,9 +70,24 @@ impl RunDoc {
     /// Whether it was closed, and could read nothing.
     #[must_use]
     pub fn has_failed(&self) -> bool {
-        let counts = || self.counts.iter().filter(|(stage, _)| self.closed_stages.contains(*stage));
-        let given: u64 = counts().map(|(_, counts)| counts.given).sum();
-        self.state == RunState::Closed && given == 0 && self.counts.values().any(|counts| counts.dead > 0)
+        self.state == RunState::Closed && self.gave_nothing() && self.has_dead()
+    }
+
+    /// Whether it was closed and is not all that it should be: with dead letters, removals that wait for a person, or a
+    /// listing that held nothing.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        let troubled = self.guard.is_some() || (self.gave_nothing() && !self.reasons.is_empty());
+        self.state == RunState::Closed && !self.has_failed() && (troubled || self.has_dead())
+    }
+
+    fn gave_nothing(&self) -> bool {
+        let mut given = self.counts.iter().filter(|(stage, _)| self.closed_stages.contains(*stage));
+        given.all(|(_, counts)| counts.given == 0)
+    }
+
+    fn has_dead(&self) -> bool {
+        self.counts.values().any(|counts| counts.dead > 0)
     }
 
     /// A run as it starts.
