@@ -65,6 +65,31 @@ impl Watch {
     }
 }
 
+/// A round: one look at all that is due.
+struct Round {
+    /// When it began, by the store's clock.
+    began: Millis,
+    /// When that was heard, on the own clock.
+    at: Duration,
+    /// Since when there was no break.
+    watched: Millis,
+}
+
+impl Round {
+    async fn begin(cx: &Cx, watch: &mut Watch) -> Result<Self> {
+        let began = cx.store.time().await?;
+        // after the answer, which may have taken its time: it is never earlier than this says
+        let at = cx.clock.monotonic();
+        Ok(Self { began, at, watched: watch.look(began) })
+    }
+
+    /// The store's time.
+    fn now(&self, cx: &Cx) -> Millis {
+        let passed = cx.clock.monotonic().saturating_sub(self.at);
+        self.began.saturating_add(i64::try_from(passed.as_millis()).unwrap_or(0))
+    }
+}
+
 /// What became of a look at an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Look {
@@ -97,9 +122,8 @@ pub(crate) async fn run(cx: Arc<Cx>, mut patience: Patience) -> Result<()> {
 /// Looks at every import that has been due for so long; how long until the next one is, and how many steps were lost to
 /// others and done here.
 async fn round(cx: &Cx, behind: Duration, watch: &mut Watch) -> Result<(Option<Duration>, usize, usize)> {
-    let now = cx.store.time().await?;
-    let watched = watch.look(now);
-    let until = now.saturating_sub(i64::try_from(behind.as_millis()).unwrap_or(0));
+    let round = Round::begin(cx, watch).await?;
+    let until = round.began.saturating_sub(i64::try_from(behind.as_millis()).unwrap_or(0));
     let (mut lost, mut done) = (0, 0);
     let mut after = (Millis::MIN, String::new());
     loop {
@@ -107,7 +131,7 @@ async fn round(cx: &Cx, behind: Duration, watch: &mut Watch) -> Result<(Option<D
         let Some((id, due, _)) = page.last() else { break };
         after = (*due, id.clone());
         let readable = page.into_iter().filter_map(|(name, _, read)| Some((name, read?)));
-        let mut looks = futures::stream::iter(readable.map(|(name, read)| look_or_tell(cx, name, read, watched)))
+        let mut looks = futures::stream::iter(readable.map(|(name, read)| look_or_tell(cx, name, read, &round)))
             .buffer_unordered(AT_ONCE);
         while let Some(look) = looks.next().await {
             match look? {
@@ -123,8 +147,8 @@ async fn round(cx: &Cx, behind: Duration, watch: &mut Watch) -> Result<(Option<D
 }
 
 /// [`look`]; what keeps one import from being launched is told, and keeps no other.
-async fn look_or_tell(cx: &Cx, name: String, schedule: Read<ScheduleDoc>, watched: Millis) -> Result<Look> {
-    let looked = look(cx, &name, schedule, watched).await;
+async fn look_or_tell(cx: &Cx, name: String, schedule: Read<ScheduleDoc>, round: &Round) -> Result<Look> {
+    let looked = look(cx, &name, schedule, round).await;
     let why = match versions::unless_unknown(cx, looked) {
         Ok(look) => return Ok(look.unwrap_or(Look::Lost)),
         Err(error) if error.passes() => return Err(error),
@@ -137,23 +161,22 @@ async fn look_or_tell(cx: &Cx, name: String, schedule: Read<ScheduleDoc>, watche
     if read.doc.trouble.as_ref() != Some(&why) {
         cx.emit(Event::NotLaunched { import: name.clone(), message: why.clone() });
     }
-    let now = cx.store.time().await?;
-    let new = ScheduleDoc { trouble: Some(why), next: Some(now + TROUBLED), ..read.doc.clone() };
+    let new = ScheduleDoc { trouble: Some(why), next: Some(round.now(cx) + TROUBLED), ..read.doc.clone() };
     let put = docs::replace(&*cx.store, &*cx.ids, DocKind::Schedule, &name, &read, new).await?;
     Ok(if put.is_some() { Look::Done } else { Look::Lost })
 }
 
 /// Takes every step that can be taken for an import now.
-async fn look(cx: &Cx, name: &str, schedule: Read<ScheduleDoc>, watched: Millis) -> Result<Look> {
+async fn look(cx: &Cx, name: &str, schedule: Read<ScheduleDoc>, round: &Round) -> Result<Look> {
     if let Some(slot) = &schedule.doc.retiring {
-        return retire::step(cx, name, &schedule, slot).await;
+        return retire::step(cx, name, &schedule, slot, round.now(cx)).await;
     }
     let Some(current) = &schedule.doc.current else { return rest(cx, name, &schedule, None).await };
     let rules = deploy::rules(name, schedule.doc.schedule.as_ref())?;
     loop {
         let import = admission::import(cx, name).await?;
         let ended = ended(cx, rules.as_ref()).await?;
-        let now = cx.store.time().await?;
+        let now = round.now(cx);
         let act = decide(&Case {
             name,
             import: &import.doc,
@@ -161,7 +184,7 @@ async fn look(cx: &Cx, name: &str, schedule: Read<ScheduleDoc>, watched: Millis)
             since: schedule.doc.since,
             ended: &ended,
             now,
-            watched,
+            watched: round.watched,
             sabotage: cx.sabotage,
         });
         match act {

@@ -48,7 +48,7 @@ pub(super) async fn retire(cx: &Cx, import: &str, slot: &str) -> Result<String> 
 }
 
 /// Takes the next step of a retirement, as far as it can be taken now.
-pub(super) async fn step(cx: &Cx, name: &str, read: &Read<ScheduleDoc>, slot: &str) -> Result<Look> {
+pub(super) async fn step(cx: &Cx, name: &str, read: &Read<ScheduleDoc>, slot: &str, now: Millis) -> Result<Look> {
     let run = format!("{name}@{slot}");
     let import = admission::import(cx, name).await?;
     // after the import: a start in between is met by the compare-and-set
@@ -80,7 +80,6 @@ pub(super) async fn step(cx: &Cx, name: &str, read: &Read<ScheduleDoc>, slot: &s
             }
         },
     }
-    let now = cx.store.time().await?;
     rest(cx, name, read, Some(now + AGAIN)).await
 }
 
