@@ -17,6 +17,19 @@ pub struct Known {
     runs: HashMap<String, Run>,
 }
 
+impl Known {
+    /// Remembers a layout. When there are many, those that nobody uses are forgotten: what they were made of is stored.
+    fn keep(&mut self, definition: &str, layout: &Arc<Layout>) {
+        if self.layouts.len() >= MOST_LAYOUTS {
+            self.layouts.retain(|_, layout| Arc::strong_count(layout) > 1);
+        }
+        if self.layouts.len() >= MOST_LAYOUTS {
+            self.layouts.clear();
+        }
+        self.layouts.insert(definition.to_owned(), Arc::clone(layout));
+    }
+}
+
 /// A run as it was read.
 #[derive(Debug)]
 struct Run {
@@ -40,6 +53,9 @@ pub(crate) struct Admitted {
 /// Runs that are remembered; above it all are read anew, as they are needed.
 const MOST: usize = 256;
 
+/// Definitions that are remembered, with all that was made of them.
+const MOST_LAYOUTS: usize = 1_024;
+
 /// For how long a look at a run is good.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -60,7 +76,7 @@ impl Cx {
             message: "it is named by a run but not stored".to_owned(),
         })?;
         let layout = Arc::new(Layout::new(plan.doc));
-        self.known().layouts.insert(definition.to_owned(), Arc::clone(&layout));
+        self.known().keep(definition, &layout);
         Ok(layout)
     }
 

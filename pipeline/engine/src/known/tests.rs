@@ -69,3 +69,21 @@ async fn the_cancelled_runs_before_a_run_are_read_once_and_those_of_another_anew
     let admitted = another.admitted("acme@1").await.unwrap();
     assert_eq!(admitted.cancelled(&another).await.unwrap(), &BTreeSet::from([7, 8]));
 }
+
+#[test]
+fn what_is_known_of_definitions_is_bounded_and_keeps_those_in_use() {
+    let mut known = Known::default();
+    let layout = || Arc::new(Layout::new(Plan { name: "acme".into(), stages: Vec::new(), schedule: None }));
+    let used = layout();
+    known.keep("used", &used);
+    for number in 0..3 * MOST_LAYOUTS {
+        known.keep(&number.to_string(), &layout());
+        assert!(known.layouts.len() <= MOST_LAYOUTS && known.layouts.contains_key(&number.to_string()));
+    }
+    assert!(known.layouts.contains_key("used"));
+    let all: Vec<Arc<Layout>> = (0..2 * MOST_LAYOUTS).map(|_| layout()).collect();
+    for (number, layout) in all.iter().enumerate() {
+        known.keep(&format!("all-{number}"), layout);
+        assert!(known.layouts.len() <= MOST_LAYOUTS, "although all are in use");
+    }
+}
