@@ -4,12 +4,13 @@
 
 mod world;
 
-use jobpipe_core::{ErrorClass, RowStore, TaskStore};
+use jobpipe_core::{ErrorClass, Plan, RowStore, TaskStore};
 use jobpipe_engine::EngineError;
 use jobpipe_engine::admin::Standing;
 use jobpipe_engine::admission::{self, Admitted, Wish};
 use jobpipe_engine::docs::Verdict;
 use jobpipe_engine::failpoint::NoFailpoints;
+use jobpipe_engine::scheduler::deploy;
 use std::sync::Arc;
 use world::World;
 
@@ -63,6 +64,29 @@ async fn a_repair_run_works_on_what_failed_and_concludes_nothing_else() {
     let last = world.run().await;
     assert_eq!((last.state, last.gone), (Standing::Succeeded, 1));
     world.assert_in_step("last");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repair_run_is_followed_by_nobody_and_hides_no_failure() {
+    let world = World::new(5, &["p1"]);
+    world.source.lock().unwrap().failing.insert("list/0".to_owned(), ErrorClass::Permanent);
+    let failed = world.run().await;
+    assert_eq!(failed.state, Standing::Failed);
+    let (cx, _) = world.cx(Arc::new(NoFailpoints));
+    let follower =
+        Plan { name: "second".into(), schedule: Some(serde_json::json!({ "after": "acme" })), ..world.plan() };
+    deploy::deploy(&cx, &follower, "second.yml").await.unwrap();
+    let letters = world.store.dead(Some("acme"), None, "", 10).await.unwrap();
+    world.source.lock().unwrap().failing.clear();
+    let mended = world.run_wish(&repair(&[letters[0].id.clone()], "mended")).await;
+    assert_eq!(mended.state, Standing::Succeeded);
+    let import = async || admission::import(&cx, "acme").await.unwrap().doc;
+    let after = import().await;
+    assert_eq!((after.failures, after.failed.as_ref(), after.after_due), (1, Some(&failed.run), Vec::new()));
+    assert_eq!(after.closed.unwrap().run, "acme@mended");
+    world.run().await;
+    let after = import().await;
+    assert_eq!((after.failures, after.failed, after.after_due.len()), (0, None, 1), "a whole run is another matter");
 }
 
 #[tokio::test(start_paused = true)]

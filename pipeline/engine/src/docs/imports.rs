@@ -42,6 +42,8 @@ pub struct ImportDoc {
     pub paused: Option<Paused>,
     /// Runs that failed in a row.
     pub failures: u32,
+    /// The last of them.
+    pub failed: Option<String>,
     /// The last slot without a run.
     pub skipped: Option<Skipped>,
 }

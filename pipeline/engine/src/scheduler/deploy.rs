@@ -187,6 +187,7 @@ pub async fn resume(cx: &Cx, import: &str) -> Result<()> {
     change(cx, DocKind::Import, import, |doc: &mut ImportDoc| {
         doc.paused = None;
         doc.failures = 0;
+        doc.failed = None;
     })
     .await?;
     wake(cx, import).await

@@ -14,12 +14,14 @@ const RETRY: Millis = 60_000;
 
 /// Notes in the import that its run ended: who follows it, whether it is tried again, whether it failed too often.
 pub(crate) fn note_end(new: &mut ImportDoc, plan: &Plan, run: &RunDoc, now: Millis) {
-    // nothing follows the end
-    if run.cancel || run.open.retires {
+    // what works on what failed before says nothing of the source: it is not followed, and what failed stays so until a
+    // run of the source succeeds; nothing follows the end
+    if run.cancel || run.open.repair || run.open.retires {
         return;
     }
     if !run.has_failed() {
         new.failures = 0;
+        new.failed = None;
         let facts = &run.open.facts;
         if new.after_due.len() >= MOST_ENDED {
             new.after_due.remove(0);
@@ -28,6 +30,7 @@ pub(crate) fn note_end(new: &mut ImportDoc, plan: &Plan, run: &RunDoc, now: Mill
         return;
     }
     new.failures += 1;
+    new.failed = Some(run.open.facts.run.clone());
     let Some(policy) =
         plan.schedule.as_ref().and_then(|json| Schedule::parse(json).ok()).map(|schedule| schedule.policy)
     else {

@@ -30,7 +30,7 @@ pub fn trouble(
         return if import.failures > 0 { found("paused", format!("it is paused: {}", paused.why)) } else { None };
     }
     if import.failures > 0 {
-        let run = import.closed.as_ref().map_or("a run", |closed| closed.run.as_str());
+        let run = import.failed.as_deref().unwrap_or("a run");
         let more =
             if import.failures > 1 { format!(", the last of {} in a row", import.failures) } else { String::new() };
         return found("failed", format!("{run} failed{more}; `jobpipe runs show` and `jobpipe dead list` say why"));
@@ -84,7 +84,9 @@ mod tests {
         assert_eq!(kind(&retiring, &import, None, 1_101), None, "it runs no more");
         let by_hand = ImportDoc { paused: Some(Paused { why: "by hand".into(), at: 0 }), ..ImportDoc::default() };
         assert_eq!(kind(&well, &by_hand, None, 9_999), None);
-        let failed = ImportDoc { failures: 2, ..ImportDoc::default() };
+        let failed = ImportDoc { failures: 2, failed: Some("acme@2".into()), ..ImportDoc::default() };
+        let told = trouble(&well, &failed, None, 1_060, None).unwrap().text;
+        assert!(told.starts_with("acme@2 failed, the last of 2 in a row"), "{told}");
         assert_eq!(kind(&well, &failed, Some(1_050), 1_060), Some("failed"));
         assert_eq!(kind(&well, &ImportDoc { failures: 5, ..by_hand }, None, 1_060), Some("paused"));
         let stuck = ScheduleDoc { trouble: Some("no token".into()), ..schedule() };
