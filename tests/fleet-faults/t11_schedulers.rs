@@ -25,7 +25,7 @@ fn t11_schedulers() {
     let servers = servers();
     let desk = machine(1, "http://127.0.0.1:9", &servers);
     // whole seconds, which is what the grammar has
-    let first = (SystemClock::default().now() / 1_000 + i64::from(size(15, 25))) * 1_000;
+    let first = (SystemClock::default().now() / 1_000 + i64::from(size(15, 60))) * 1_000;
     let last = first + i64::from(size(12, 100)) * 1_000;
     let expected = write_imports(&desk, first, last);
     let worker = Worker::at_work(&desk, &["--concurrency", "8"]);
@@ -48,8 +48,14 @@ fn t11_schedulers() {
     }
     let runtime = runtime();
     let store = runtime.block_on(jobpipe_mongo::connect(&servers.store, &Default::default())).unwrap();
-    until("runs are left open", || runtime.block_on(closed(&store)).len() >= expected.len());
-    let runs = runtime.block_on(closed(&store));
+    let mut runs = BTreeSet::new();
+    while runs.len() < expected.len() {
+        let before = runs.len();
+        until("runs are left open", || {
+            runs = runtime.block_on(closed(&store));
+            runs.len() > before
+        });
+    }
     late.extend(schedulers.iter().flat_map(lateness));
     late.sort_unstable();
     let skipped: u64 = runtime.block_on(skipped(&store));
@@ -76,9 +82,10 @@ fn write_imports(desk: &Project, first: i64, last: i64) -> BTreeSet<String> {
     desk.write("data.json", r#"{ "jobs": [{ "id": "a" }] }"#);
     let at = |time: i64| utc_text(time).trim_end_matches('Z').to_owned();
     let mut expected = BTreeSet::new();
-    // a hundred imports are due ten times a second
-    for n in 0..size(20, 100) {
-        let (name, every) = (format!("job-{n:03}"), 5 + n % 11);
+    // ten of many are due each second, two of a few; a run has time to end before the next one of its import
+    let (count, least, most) = (size(20, 600), size(5, 40), size(15, 80));
+    for n in 0..count {
+        let (name, every) = (format!("job-{n:03}"), least + n % (most - least + 1));
         let import = format!(
             "name: {name}\n\
              schedule: {{ every: {every}s, start: \"{}\", end: \"{}\", overlap: queue_one, catch_up: all }}\n\

@@ -267,7 +267,7 @@ pub async fn cancel(cx: &Cx, id: &str) -> Result<()> {
         }
         let new = RunDoc { cancel: true, ..run.doc.clone() };
         if docs::replace(&*cx.store, &*cx.ids, DocKind::Run, id, &run, new).await?.is_some() {
-            cx.news.tell();
+            cx.news.tell_of(id);
             return Ok(());
         }
     }

@@ -267,7 +267,7 @@ pub async fn ensure(cx: &Cx, open: &OpenRun) -> Result<()> {
     }
     cx.at(Point::EnsureRoots)?;
     cx.store.tasks_insert(roots).await?;
-    cx.news.tell();
+    cx.news.tell_of(run);
     Ok(())
 }
 

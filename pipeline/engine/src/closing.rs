@@ -196,7 +196,7 @@ async fn make_files(cx: &Cx, layout: &Layout, run: &RunDoc) -> Result<()> {
     }
     cx.at(Point::CloseFiles)?;
     cx.store.tasks_insert(tasks).await?;
-    cx.news.tell();
+    cx.news.tell_of(&facts.run);
     Ok(())
 }
 

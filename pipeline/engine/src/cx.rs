@@ -8,7 +8,7 @@ use crate::failpoint::{Failpoints, Point};
 use crate::known::Known;
 use crate::sabotage::Rule;
 use jobpipe_core::{Broker, Clock, DocKind, Hint, Ids, Millis, Stages, StateStore, Stop};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -93,6 +93,8 @@ impl Default for EngineSettings {
 pub struct News {
     count: AtomicU64,
     told: Notify,
+    /// Runs of which something ended here, since the last look at them.
+    runs: Mutex<BTreeSet<String>>,
 }
 
 /// How far somebody has heard.
@@ -104,6 +106,17 @@ impl News {
     pub fn tell(&self) {
         self.count.fetch_add(1, Ordering::SeqCst);
         self.told.notify_waiters();
+    }
+
+    /// Tells everyone, and that something of a run ended: it may close.
+    pub fn tell_of(&self, run: &str) {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner).insert(run.to_owned());
+        self.tell();
+    }
+
+    /// The runs that were told of since this was asked last.
+    pub(crate) fn runs(&self) -> BTreeSet<String> {
+        std::mem::take(&mut *self.runs.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// From now on.

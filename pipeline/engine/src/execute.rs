@@ -221,7 +221,7 @@ async fn commit(cx: &Cx, layout: &Layout, task: &Task, settled: Settled) -> Resu
     }
     if idle {
         relay::tell(cx, &task.task, &commit.result, 0);
-        cx.news.tell();
+        cx.news.tell_of(&task.task.run);
         return Ok(());
     }
     relay::relay_result(cx, &task.task, &commit.result, &stored).await

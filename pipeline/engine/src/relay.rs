@@ -91,7 +91,7 @@ async fn relay_open(cx: &Cx, task: &NewTask, result: &TaskResult, stored: &Store
     };
     let hints = children.iter().filter(can_begin).map(hint).collect();
     cx.hint(hints).await?;
-    cx.news.tell();
+    cx.news.tell_of(&task.run);
     Ok(())
 }
 

@@ -210,7 +210,11 @@ pub(crate) async fn busy(cx: &Cx) -> Result<Vec<(String, Read<ImportDoc>)>> {
         let page = versions::due(cx, DocKind::Import, 0, (after.0, &after.1)).await?;
         let Some((id, due, _)) = page.last() else { return Ok(busy) };
         after = (*due, id.clone());
+        let is_last = page.len() < cx.settings.page;
         busy.extend(page.into_iter().filter_map(|(name, _, read)| Some((name, read?))));
+        if is_last {
+            return Ok(busy);
+        }
     }
 }
 

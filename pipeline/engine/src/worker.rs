@@ -17,6 +17,9 @@ use tokio::task::JoinSet;
 /// The queue of those who drain targets.
 const DRAINS: &str = "export";
 
+/// How often every open run is looked at where several engines share a store: for what another began and died of.
+const CLOSED: Duration = Duration::from_secs(1);
+
 /// What a process that was asked to stop lets its computations go on for; then they are given back as they were begun.
 const STOP_WORK: Duration = Duration::from_secs(15);
 /// When it leaves what it holds to the leases: a store that does not answer must not keep it.
@@ -125,9 +128,26 @@ async fn take_over(cx: &Cx, mut patience: Patience, held: &Arc<Held>) -> Result<
 async fn close(cx: Arc<Cx>, mut patience: Patience) -> Result<()> {
     let mut heard = cx.news.subscribe();
     let mut rest = Rest::of(&cx);
+    let every = if cx.settings.lease_ttl.is_some() { CLOSED } else { cx.settings.tick };
+    let mut last: Option<Duration> = None;
     while patience.goes_on() {
-        if patience.with(close_all(&cx).await).await?.is_some() {
+        let now = cx.clock.monotonic();
+        let all = last.is_none_or(|last| now.saturating_sub(last) >= every);
+        let told = cx.news.runs();
+        let closed = if all { close_all(&cx).await } else { close_told(&cx, told).await };
+        if patience.with(closed).await?.is_some() {
+            last = if all { Some(now) } else { last };
             rest.wait(&cx, &mut heard, cx.settings.tick).await;
+        }
+    }
+    Ok(())
+}
+
+/// The runs of which something ended here: what each of a hundred open runs needs is not asked for the sake of one.
+async fn close_told(cx: &Cx, told: BTreeSet<String>) -> Result<()> {
+    for run in told {
+        if versions::unless_unknown(cx, closing::advance(cx, &run).await)? == Some(true) {
+            drain::wake_targets(cx, &cx.admitted(&run).await?.facts.import).await?;
         }
     }
     Ok(())

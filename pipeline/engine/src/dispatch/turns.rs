@@ -17,8 +17,10 @@ const LISTED: Duration = Duration::from_secs(1);
 /// What a place is told of at once, whatever the depth of its queue, when it had nothing ready before: so the few tasks of
 /// a small run do not wait for their turns beside a large one.
 const FRESH: usize = 16;
-/// How often one that has nothing is looked at, beside a queue that is full or a store that others share.
+/// How often one that has nothing is looked at, beside a queue that is full or a store that others share: a hundred looks
+/// a second of one process, whatever the number of places.
 const LOOKED: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(10);
 /// Tasks of one key that are read at a time.
 const READ: std::ops::RangeInclusive<usize> = 16..=1_000;
 
@@ -30,13 +32,22 @@ type Place = (String, String);
 pub(super) struct Turns {
     places: BTreeMap<Place, Groups>,
     turn: usize,
+    /// The open runs, as they were read.
+    open: Arc<[Open]>,
+    /// When that was.
+    read: Option<Duration>,
 }
+
+/// An open run.
+type Open = (String, Arc<Layout>);
 
 /// The limit keys of a place in the order of their turns.
 #[derive(Debug, Default)]
 struct Groups {
     turns: VecDeque<String>,
     listed: Option<Duration>,
+    /// When nothing new was found.
+    idle: Option<Duration>,
     /// Something was told of since the place had nothing ready last.
     busy: bool,
     /// Up to which keys were listed; `None` = from the first.
@@ -48,7 +59,13 @@ struct Groups {
 impl Turns {
     /// Fills every queue of this process that is shallow; true when anything was told.
     pub(super) async fn turn(&mut self, cx: &Cx) -> Result<bool> {
-        let open = open_runs(cx).await?;
+        let now = cx.clock.monotonic();
+        let fresh = self.read.is_some_and(|read| now.saturating_sub(read) < LOOKED);
+        if !fresh || cx.settings.lease_ttl.is_none() {
+            self.open = open_runs(cx).await?.into();
+            self.read = Some(now);
+        }
+        let open = Arc::clone(&self.open);
         self.places.retain(|(run, _), _| open.iter().any(|(open, _)| open == run));
         let mut told = false;
         for queue in &cx.settings.queues {
@@ -57,7 +74,7 @@ impl Turns {
         Ok(told)
     }
 
-    async fn fill(&mut self, cx: &Cx, queue: &str, open: &[(String, Arc<Layout>)]) -> Result<bool> {
+    async fn fill(&mut self, cx: &Cx, queue: &str, open: &[Open]) -> Result<bool> {
         let mut places: Vec<Place> = Vec::new();
         for (run, layout) in open {
             let queues: BTreeSet<&String> = layout.plan.stages.iter().map(|stage| &stage.queue).collect();
@@ -93,7 +110,12 @@ impl Turns {
             return Ok(Vec::new());
         }
         let (run, of) = place.clone();
+        let (now, looked) =
+            (cx.clock.monotonic(), LOOKED.max(LOOK * u32::try_from(self.places.len()).unwrap_or(u32::MAX)));
         let groups = self.places.entry(place).or_default();
+        if cx.settings.lease_ttl.is_some() && groups.idle.is_some_and(|idle| now.saturating_sub(idle) < looked) {
+            return Ok(Vec::new());
+        }
         groups.list(cx, &run, &of).await?;
         let mut hints = Vec::new();
         for left in (1..=groups.turns.len()).rev() {
@@ -120,6 +142,7 @@ impl Turns {
                 groups.told.remove(&group.group);
             }
         }
+        groups.idle = Some(now).filter(|_| hints.is_empty());
         groups.busy = (groups.busy || !hints.is_empty()) && !groups.turns.is_empty();
         Ok(hints)
     }
@@ -134,11 +157,7 @@ impl Groups {
     /// Looks for keys with ready tasks when none is known, and now and then beside those that are.
     async fn list(&mut self, cx: &Cx, run: &str, queue: &str) -> Result<()> {
         let now = cx.clock.monotonic();
-        let often = match (self.turns.is_empty(), cx.settings.lease_ttl) {
-            (false, _) => LISTED,
-            (true, Some(_)) => LOOKED,
-            (true, None) => Duration::ZERO,
-        };
+        let often = if self.turns.is_empty() { Duration::ZERO } else { LISTED };
         let fresh = self.listed.is_some_and(|listed| now.saturating_sub(listed) < often);
         if fresh || self.turns.len() >= GROUPS {
             return Ok(());
@@ -156,12 +175,13 @@ impl Groups {
 
     /// Up to `most` tasks of a key that were not told of; and whether any task of it is ready.
     async fn next(&mut self, cx: &Cx, group: &TaskGroup, most: usize) -> Result<(Vec<ReadyTask>, bool)> {
-        let begin = || if cx.settings.lease_ttl.is_some() { somewhere(cx) } else { String::new() };
-        let told = self.told.entry(group.group.clone()).or_insert_with(begin);
+        // a few are read from the first one on, which are often all; those who find more go on at different places
+        let is_new = cx.settings.lease_ttl.is_some() && !self.told.contains_key(&group.group);
+        let told = self.told.entry(group.group.clone()).or_default();
         let (mut found, mut ready) = (Vec::new(), false);
         // from where the last turn ended, and if that is the end, from the beginning
         for _ in 0..2 {
-            let limit = most.clamp(*READ.start(), *READ.end());
+            let limit = if is_new { *READ.start() } else { most.clamp(*READ.start(), *READ.end()) };
             let tasks = cx.store.tasks_ready(group, cx.now(), told, limit).await?;
             let (end, begun) = (tasks.len() < limit, told.is_empty());
             ready |= !tasks.is_empty();
@@ -175,6 +195,9 @@ impl Groups {
                 }
             }
             if !end {
+                if is_new {
+                    *told = somewhere(cx);
+                }
                 break;
             }
             told.clear();
@@ -187,7 +210,7 @@ impl Groups {
 }
 
 /// How many tasks of a place could be claimed here: stages may bound how many of theirs run.
-fn room_of(cx: &Cx, open: &[(String, Arc<Layout>)], (run, queue): &Place) -> usize {
+fn room_of(cx: &Cx, open: &[Open], (run, queue): &Place) -> usize {
     let layout = open.iter().find(|(open, _)| open == run).map(|(_, layout)| layout);
     layout.map_or(usize::MAX, |layout| cx.dispatch.stages.room_in(layout, queue))
 }
@@ -198,7 +221,7 @@ fn somewhere(cx: &Cx) -> String {
     format!("{:016x}", cx.ids.nonce() << 1)
 }
 
-async fn open_runs(cx: &Cx) -> Result<Vec<(String, Arc<Layout>)>> {
+async fn open_runs(cx: &Cx) -> Result<Vec<Open>> {
     let mut open = Vec::new();
     for (_, import) in sweep::busy(cx).await? {
         let Some(run) = import.doc.open else { continue };
