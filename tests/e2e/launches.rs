@@ -1,5 +1,6 @@
 //! Imports that are launched by processes of their own on a RabbitMQ and a server of MongoDB's protocol: what people do
 //! with them comes out as it does beside `jobpipe up` on one machine.
+#![allow(clippy::string_slice, reason = "ids of runs are of plain letters")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 #![allow(clippy::disallowed_methods, reason = "other processes say nothing: they are asked again, with a bound")]
 

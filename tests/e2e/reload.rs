@@ -1,6 +1,8 @@
 //! A folder that people work in while its imports are launched every second: files written in parts, replaced, broken,
 //! mended, renamed, swapped, removed and put back. `JOBPIPE_FAULTS_SEED=N` repeats a run.
 #![allow(unreachable_pub, dead_code, reason = "modules that several test programs share")]
+#![allow(clippy::print_stdout, reason = "the seed, and what came of it")]
+#![allow(clippy::string_slice, reason = "its texts are of plain letters")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 #![allow(clippy::disallowed_methods, reason = "who writes a file in parts rests between them")]
 
@@ -138,9 +140,9 @@ impl<'p> Office<'p> {
     fn change(&mut self, name: &str) {
         let (file, text) = (self.files[name].clone(), self.next(name));
         if self.chance.of(0..=1) == 0 {
-            self.write_in_parts(&file, &text)
+            self.write_in_parts(&file, &text);
         } else {
-            self.replace(&file, &text)
+            self.replace(&file, &text);
         }
         self.holds_the_last(name);
     }

@@ -5,6 +5,7 @@ mod message;
 mod ways;
 
 use crate::commands::worker::machine_name;
+use crate::deployed::last_run;
 use crate::exit::{Failure, Outcome};
 use crate::load::Process;
 use crate::place::Place;
@@ -12,7 +13,7 @@ use email::Mail;
 use jobpipe_config::settings::{Loaded, Notify};
 use jobpipe_connectors::http::{HttpClient, HttpSettings, LocalLimiter};
 use jobpipe_core::{DocKind, Millis};
-use jobpipe_engine::docs::{self, Alerted, ImportDoc, Read, RunDoc, ScheduleDoc};
+use jobpipe_engine::docs::{self, Alerted, ImportDoc, Read, ScheduleDoc};
 use jobpipe_engine::scheduler::{deploy, to_tell, trouble};
 use jobpipe_engine::{Cx, EngineError};
 use message::{Message, Origin};
@@ -101,7 +102,8 @@ impl Alerts {
             let import: Option<Read<ImportDoc>> = docs::read(&*cx.store, DocKind::Import, &name).await?;
             let import = import.map(|read| read.doc).unwrap_or_default();
             let is_asked = self.fresh.is_some() || import.failures > 0;
-            let ended = if is_asked { ended(cx, &import).await? } else { None };
+            let last = if is_asked { last_run(cx, &import).await? } else { None };
+            let ended = last.and_then(|run| run.ended_at);
             let found = trouble(&read.doc, &import, ended, now, self.fresh);
             let Some((text, told)) = to_tell(found.as_ref(), read.doc.told.as_ref(), now, self.repeat) else {
                 self.tell_the_rest(said, &name).await;
@@ -214,11 +216,4 @@ fn wired(loaded: &Loaded, notify: &Notify, machine: &str, clock: &Arc<dyn jobpip
         ways.push(Way::Command { words: words.clone(), root: loaded.project.root.clone() });
     }
     Ok(ways)
-}
-
-/// When the last run was closed that was not cancelled.
-async fn ended(cx: &Cx, import: &ImportDoc) -> Result<Option<Millis>, EngineError> {
-    let Some(closed) = &import.closed else { return Ok(None) };
-    let run: Option<Read<RunDoc>> = docs::read(&*cx.store, DocKind::Run, &closed.run).await?;
-    Ok(run.and_then(|run| run.doc.ended_at))
 }

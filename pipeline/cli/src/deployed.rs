@@ -2,9 +2,9 @@
 
 use crate::exit::Outcome;
 use jobpipe_core::{DocKind, Millis, utc_text};
-use jobpipe_engine::Cx;
 use jobpipe_engine::docs::{self, ImportDoc, Read, RunDoc, ScheduleDoc};
 use jobpipe_engine::scheduler::deploy;
+use jobpipe_engine::{Cx, EngineError};
 use jobpipe_schedule::{Schedule, jitter};
 use serde_json::{Value as Json, json};
 
@@ -58,10 +58,7 @@ impl Deployed {
     async fn read(cx: &Cx, name: String, doc: ScheduleDoc) -> Outcome<Self> {
         let import: Option<Read<ImportDoc>> = docs::read(&*cx.store, DocKind::Import, &name).await?;
         let import = import.map(|read| read.doc).unwrap_or_default();
-        let closed = match &import.closed {
-            Some(closed) => docs::read::<RunDoc, _>(&*cx.store, DocKind::Run, &closed.run).await?.map(|read| read.doc),
-            None => None,
-        };
+        let closed = last_run(cx, &import).await?;
         let schedule = doc.schedule.as_ref().and_then(|json| Schedule::parse(json).ok());
         Ok(Self { name, doc, import, closed, schedule })
     }
@@ -230,6 +227,13 @@ impl Deployed {
             "backfill": import.backfill,
         })
     }
+}
+
+/// The last run of an import that was closed and not cancelled.
+pub(crate) async fn last_run(cx: &Cx, import: &ImportDoc) -> Result<Option<RunDoc>, EngineError> {
+    let Some(closed) = &import.closed else { return Ok(None) };
+    let run: Option<Read<RunDoc>> = docs::read(&*cx.store, DocKind::Run, &closed.run).await?;
+    Ok(run.map(|read| read.doc))
 }
 
 /// To the second.
