@@ -161,7 +161,8 @@ impl Deployed {
             notes.push(format!("{} runs in a row failed", import.failures));
         }
         if !import.queue.is_empty() {
-            notes.push(format!("{} launches wait", import.queue.len()));
+            let many = import.queue.len();
+            notes.push(if many == 1 { "a launch waits".to_owned() } else { format!("{many} launches wait") });
         }
         if let Some(backfill) = &import.backfill {
             notes.push(format!("backfill up to {}", clock(backfill.until)));

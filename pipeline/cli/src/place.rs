@@ -117,7 +117,7 @@ impl Where {
             return Ok(place);
         }
         Err(Failure::usage(format!(
-            "nothing was run here yet: there is no {}; name an import or its folder with --at, start one with `jobpipe run FILE`",
+            "nothing was run here yet: there is no {}; name an import or its folder with --at, or begin: `jobpipe run FILE`, `jobpipe up`",
             place.store().display()
         )))
     }

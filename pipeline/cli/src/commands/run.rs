@@ -67,7 +67,7 @@ pub(crate) struct Args {
     /// Approve beforehand what would wait for `jobpipe runs approve`.
     #[arg(long)]
     pub(crate) yes: bool,
-    /// A live view and tables, or one JSON object a line.
+    /// A live view (lines in a pipe) and tables, or one JSON object a line.
     #[arg(long, value_enum, default_value = "human")]
     pub(crate) format: Format,
     /// Dead letters that are retried: not asked for in so many words.

@@ -48,7 +48,8 @@ impl Teller {
         }
         let text = match event {
             Event::StageClosed { run, stage } => Some(format!("done:  {run}: {stage}")),
-            Event::RunClosed { run } => Some(format!("done:  {run}")),
+            // how it went is not known here: its dead letters were told
+            Event::RunClosed { run } => Some(format!("ended: {run}")),
             other => self.words.tell(other),
         };
         if let Some(text) = text {

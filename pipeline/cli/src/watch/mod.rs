@@ -23,7 +23,7 @@ const EVERY: Duration = Duration::from_secs(10);
 /// Who watches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
-    /// For people: a live view on a terminal, plain lines in a pipe.
+    /// For people.
     Human,
     /// For programs: one JSON object a line.
     Json,

@@ -44,7 +44,8 @@ pub(crate) fn note_end(new: &mut ImportDoc, plan: &Plan, run: &RunDoc, now: Mill
         let slot = format!("{slot}~{failed}");
         new.queue.push_back(Waiting { slot, at: launch.at, not_before, cancels: None, failed });
     } else if policy.pause_on_failure.is_some_and(|most| new.failures >= most) {
-        let why = format!("{} runs in a row failed; `jobpipe schedule resume {}` goes on", new.failures, plan.name);
+        let failed = if new.failures == 1 { "a run".to_owned() } else { format!("{} runs in a row", new.failures) };
+        let why = format!("{failed} failed; `jobpipe schedule resume {}` goes on", plan.name);
         new.paused = Some(Paused { why, at: now });
     }
 }
