@@ -36,6 +36,7 @@ fn stage((name, queue): (&str, &str), from: &[&str], kind: StageKind) -> StagePl
         queue: queue.to_owned(),
         retry: RetryPolicy::default(),
         concurrency: None,
+        task: None,
         bundle: 1,
         gone: None,
         pace: None,

@@ -18,6 +18,7 @@ const IMPORT: &[(&str, &str)] = &[
     ("Pages", "crawl: pages"),
     ("Links", "crawl: links"),
     ("Since", "crawl: since"),
+    ("Task", "crawl: task"),
     ("Retry", "crawl: retry"),
     ("Max", "crawl: max"),
     ("Transform", "transform"),

@@ -10,6 +10,7 @@ use serde_json::{Map, Value as Json, json};
 /// The short forms that options have beside their map, by the name of the type.
 const SHORT_FORMS: &[(&str, &str)] = &[
     ("Retry", r#"{ "anyOf": [{ "type": "integer", "minimum": 0 }, { "const": "none" }] }"#),
+    ("Task", r##"{ "$ref": "#/$defs/Duration" }"##),
     ("Max", r#"{ "type": ["integer", "string"], "pattern": "^[0-9][0-9_]*$" }"#),
     ("Pages", r#"{ "type": "string" }"#),
     ("Links", r#"{ "type": "string" }"#),

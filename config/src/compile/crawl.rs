@@ -7,7 +7,7 @@ use crate::diagnostic::{Problem, Severity, codes};
 use crate::grammar::{Period, Speed};
 use crate::reader::{At, Cx, Fields};
 use crate::spec::{
-    AuthSpec, BasicAuth, CrawlSpec, FieldValue, MaxSpec, Method, RetrySpec, Robots, SourceKind, ValueText,
+    AuthSpec, BasicAuth, CrawlSpec, FieldValue, MaxSpec, Method, RetrySpec, Robots, SourceKind, TaskSpec, ValueText,
 };
 use jobpipe_expr::Place;
 
@@ -206,6 +206,9 @@ fn limits(cx: &mut Cx<'_>, keys: &mut Fields<'_>, spec: &mut CrawlSpec) {
     if let Some(at) = keys.take("concurrency") {
         spec.concurrency = cx.small_count(&at, 1);
     }
+    if let Some(at) = keys.take("task") {
+        spec.task = task(cx, at);
+    }
     if let Some(at) = keys.take("retry") {
         spec.retry = retry(cx, at);
     }
@@ -218,6 +221,38 @@ fn limits(cx: &mut Cx<'_>, keys: &mut Fields<'_>, spec: &mut CrawlSpec) {
     if let Some(at) = keys.take("timeout") {
         spec.timeout = cx.parsed::<Period>(&at, "a duration such as 30s");
     }
+}
+
+/// `20m`, or `{ soft, hard }`.
+fn task(cx: &mut Cx<'_>, at: At<'_>) -> Option<TaskSpec> {
+    if let crate::tree::Kind::Scalar(_) = &at.node.kind {
+        return task_time(cx, &at).map(TaskSpec::of);
+    }
+    let mut keys = Fields::open(cx, at, "a duration such as 20m, or `{ soft: 20m, hard: 25m }`")?;
+    let soft = keys.need(cx, "soft", "say when the task is told to end: `soft: 20m`");
+    let hard = keys.take("hard");
+    keys.finish(cx);
+    let soft_at = soft?;
+    let soft = task_time(cx, &soft_at)?;
+    let Some(at) = hard else { return Some(TaskSpec::of(soft)) };
+    let hard = task_time(cx, &at)?;
+    if hard < soft {
+        let problem = Problem::new(codes::CONFLICT, at.node.span.clone(), &at.path, "`hard` comes before `soft`");
+        let help = "both count from the beginning of the task: `soft` tells it to end, `hard` breaks it off";
+        cx.add(problem.help(help).related(soft_at.node.span.clone(), "told to end after this"));
+        return None;
+    }
+    Some(TaskSpec { soft, hard: Some(hard) })
+}
+
+/// A duration in which a task can do something.
+fn task_time(cx: &mut Cx<'_>, at: &At<'_>) -> Option<Period> {
+    const EXPECTED: &str = "a duration of at least 1s, such as 20m";
+    let time: Period = cx.parsed(at, EXPECTED)?;
+    if time.ms() < 1_000 {
+        return cx.bad_word(at, &time.to_string(), EXPECTED);
+    }
+    Some(time)
 }
 
 /// `5`, `none`, or `{ times, base, max }`.

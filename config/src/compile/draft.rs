@@ -125,6 +125,7 @@ impl Draft {
             queue: self.queue.unwrap_or(default_queue),
             retry: RetryPolicy::default(),
             concurrency: None,
+            task: None,
             bundle: 1,
             gone: None,
             pace: None,
@@ -137,6 +138,7 @@ impl Draft {
                 plan.bundle = if asks_details { DETAIL_BUNDLE } else { 1 };
                 plan.retry = crawl.spec.retry.into();
                 plan.concurrency = crawl.spec.concurrency;
+                plan.task = crawl.spec.task.map(Into::into);
                 plan.max = crawl.spec.max.into();
             }
             Body::Transform(transform) => plan.gone = transform.spec.gone.policy(),

@@ -1,6 +1,6 @@
 use super::check;
 use crate::spec::{AuthSpec, CrawlSpec, FacebookSpec, JsonlSpec, TransformSpec, read_body};
-use jobpipe_core::{Budget, Feed, GonePolicy, Pace, Plan, RetryPolicy, StageKind, StagePlan};
+use jobpipe_core::{Budget, Feed, GonePolicy, Pace, Plan, RetryPolicy, StageKind, StagePlan, TaskLimit};
 
 fn plan(text: &str) -> Plan {
     let checked = check(text, "x.yml");
@@ -71,6 +71,22 @@ fn what_is_written_is_what_the_plan_says() {
     let facebook: FacebookSpec = read_body(stage(&plan, "facebook")).unwrap();
     assert_eq!(facebook.pages.len(), 1);
     assert!(read_body::<FacebookSpec>(crawl).unwrap_err().to_string().contains("`crawl`"));
+}
+
+#[test]
+fn a_stage_may_say_what_its_tasks_may_take() {
+    let task = |text: &str| {
+        let file = format!("name: a\ncrawl: {{ json: ./x.json{text} }}\n");
+        stage(&plan(&file), "crawl").task
+    };
+    let limit = |soft: u64, hard: u64| Some(TaskLimit { soft_ms: soft * 1_000, hard_ms: hard * 1_000 });
+    assert_eq!(task(""), None, "as long as the settings say");
+    assert_eq!(task(", task: 20m"), limit(1_200, 1_230));
+    assert_eq!(task(", task: { soft: 20m }"), limit(1_200, 1_230));
+    assert_eq!(task(", task: { soft: 1s, hard: 1s }"), limit(1, 1));
+    assert_eq!(task(", task: { soft: 1m, hard: 1h30m }"), limit(60, 5_400));
+    let without = plan("name: a\ncrawl: { json: ./x.json }\n");
+    assert!(!serde_json::to_string(&without).unwrap().contains("\"task\""), "plans of before keep their hash");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{ExtractSpec, FieldValue, Ordered, ValueText};
 use crate::grammar::{Period, Speed};
-use jobpipe_core::{Budget, RetryPolicy};
+use jobpipe_core::{Budget, RetryPolicy, TaskLimit};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +53,9 @@ pub struct CrawlSpec {
     /// Tasks of this stage at work at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
+    /// How long one task may ask the source; without it as long as the settings say (`limits: { task }`, 10m).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskSpec>,
     /// What is done about failures that may pass.
     #[serde(default)]
     pub retry: RetrySpec,
@@ -162,6 +165,33 @@ pub struct SinceSpec {
     /// Asked again each time, for sources that list late: `1d`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lookback: Option<Period>,
+}
+
+/// How long one task may ask the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Task")]
+pub struct TaskSpec {
+    /// Then the task is told to end: what it has not asked yet is put back, and no attempt is charged.
+    pub soft: Period,
+    /// Then it is broken off and tried again (JP197): `soft` and 30s by default. More where one request may take longer than that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hard: Option<Period>,
+}
+
+impl TaskSpec {
+    /// Both limits from the first one.
+    #[must_use]
+    pub fn of(soft: Period) -> Self {
+        Self { soft, hard: Some(Period::from_ms(TaskLimit::of(soft.ms()).hard_ms)) }
+    }
+}
+
+impl From<TaskSpec> for TaskLimit {
+    fn from(spec: TaskSpec) -> Self {
+        let usual = Self::of(spec.soft.ms());
+        Self { hard_ms: spec.hard.map_or(usual.hard_ms, Period::ms), ..usual }
+    }
 }
 
 /// What is done about failures that may pass.

@@ -11,6 +11,7 @@ mod value;
 
 pub use crawl::{
     AuthSpec, BasicAuth, CrawlSpec, LinksSpec, MaxSpec, Method, PagesSpec, RetrySpec, Robots, SinceSpec, SourceKind,
+    TaskSpec,
 };
 pub use export::{DayCap, FacebookSpec, InlinePage, JsonlSpec, OnChanged, OnGone, OnNew, PaceSpec, TargetSpec, Write};
 pub use extract::ExtractSpec;

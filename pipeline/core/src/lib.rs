@@ -20,7 +20,7 @@ pub use broker::{Broker, BrokerError, DeadHint, Delivery, Hint, Priority};
 pub use clock::{Clock, Ids, SystemClock, SystemIds, utc_text};
 pub use head::{Head, HeadBody, HeadCounts, HeadSeen, HeadWrite, Stamps, Version, Wanted};
 pub use limiter::{Rate, RateLimiter};
-pub use plan::{Budget, Feed, GonePolicy, Pace, Plan, RetryPolicy, StageKind, StagePlan};
+pub use plan::{Budget, Feed, GonePolicy, Pace, Plan, RetryPolicy, StageKind, StagePlan, TaskLimit};
 pub use record::{Fate, Millis, Origin, Record};
 pub use row::{Attempt, Content, LastEffect, Op, Row, RowId, RowState, RowWrite, Sighting};
 pub use sink::{EffectAnswer, EffectCall, EffectPolicy, EffectTimes, FoundPost, Rendered, Sink, Stages, TargetRef};

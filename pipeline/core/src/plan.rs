@@ -40,6 +40,9 @@ pub struct StagePlan {
     /// Tasks of this stage that may run at once in one process; `None` = as many as the worker has slots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
+    /// How long one of its tasks may ask the outside; `None` = as long as the settings say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskLimit>,
     /// How many requests of one group (a host) a task carries at most.
     pub bundle: u32,
     /// For a transform: what happens to records that the source no longer lists. `None` = never inferred.
@@ -98,6 +101,27 @@ pub struct RetryPolicy {
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self { times: 5, base_ms: 1_000, max_ms: 600_000 }
+    }
+}
+
+/// How long one task may ask the outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskLimit {
+    /// After so many milliseconds it is told to end, and puts back what it has not asked yet.
+    pub soft_ms: u64,
+    /// After so many, counted from its beginning as well, it is broken off and tried again. Not below `soft_ms`.
+    pub hard_ms: u64,
+}
+
+impl TaskLimit {
+    /// What a task that was told to end gets for it, in milliseconds, where nothing else is said.
+    pub const GRACE_MS: u64 = 30_000;
+
+    /// A limit of so many milliseconds until a task is told to end.
+    #[must_use]
+    pub const fn of(soft_ms: u64) -> Self {
+        Self { soft_ms, hard_ms: soft_ms.saturating_add(Self::GRACE_MS) }
     }
 }
 

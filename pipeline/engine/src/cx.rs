@@ -50,8 +50,8 @@ pub struct EngineSettings {
     pub lease_ttl: Option<std::time::Duration>,
     /// How long the sweep waits between rounds. What was told to the broker is told again after as long.
     pub sweep_every: std::time::Duration,
-    /// How long a task may ask the outside before it is told to end soon: what it has not asked yet is put back. Half a
-    /// minute later it is abandoned.
+    /// How long a task may ask the outside before it is told to end soon, where its stage does not say: what it has not
+    /// asked yet is put back. Half a minute later it is abandoned.
     pub soft_limit: std::time::Duration,
     /// Runs kept whole; older closed ones keep only their document.
     pub keep_runs: usize,

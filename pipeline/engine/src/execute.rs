@@ -14,7 +14,7 @@ use crate::settle::{self, Moment, Settled};
 use crate::{files, relay};
 use jobpipe_core::{
     Clock, Commit, ErrorClass, Gathered, Output, Record, RunFacts, StageCx, StageInput, StageKind, Stop, Task,
-    TaskError, TaskInput, TaskState,
+    TaskError, TaskInput, TaskLimit, TaskState,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,7 +92,7 @@ async fn compute(cx: &Cx, layout: &Arc<Layout>, facts: &Arc<RunFacts>, task: &Ta
         TaskInput::Batch(id) => StageInput::Records(load(cx, id).await?),
         TaskInput::Closing => StageInput::Records(Vec::new()),
     };
-    let gathered = match gather(cx, &chain, input, facts).await {
+    let gathered = match gather(cx, &chain, stage.and_then(|stage| stage.task), input, facts).await {
         Ok(gathered) => gathered,
         Err(error) => return Ok(settle::settle_failed(layout, task, &error, moment())),
     };
@@ -106,34 +106,43 @@ async fn compute(cx: &Cx, layout: &Arc<Layout>, facts: &Arc<RunFacts>, task: &Ta
     })
 }
 
-/// What a task that was told to end soon gets for it.
-const GRACE: Duration = Duration::from_secs(30);
-
-/// Asks the outside, as long as a task may: past the soft limit the stage is told to stop, and puts back what it has not
-/// asked yet; past the hard one it is abandoned.
+/// Asks the outside, as long as a task may (`own`: as long as its stage says): past the soft limit the stage is told to
+/// stop, and puts back what it has not asked yet; past the hard one it is abandoned.
 async fn gather(
     cx: &Cx,
     chain: &[Link],
+    own: Option<TaskLimit>,
     input: StageInput,
     facts: &Arc<RunFacts>,
 ) -> std::result::Result<Gathered, TaskError> {
     let Some(first) = chain.first() else { return Ok(Gathered::Records(Vec::new())) };
-    let soft = cx.settings.soft_limit;
-    let until = cx.clock.monotonic() + soft;
+    let usual = || TaskLimit::of(u64::try_from(cx.settings.soft_limit.as_millis()).unwrap_or(u64::MAX));
+    let limit = own.unwrap_or_else(usual);
+    let hard = Duration::from_millis(limit.hard_ms);
+    let until = cx.clock.monotonic() + Duration::from_millis(limit.soft_ms);
     let stop = Arc::new(SoftStop { process: Arc::clone(&cx.stop), clock: Arc::clone(&cx.clock), until });
     let stage_cx = StageCx { facts: Arc::clone(facts), clock: Arc::clone(&cx.clock), stop };
     tokio::select! {
         biased;
         gathered = first.code.gather(input, &stage_cx) => gathered,
-        () = cx.clock.sleep(soft + GRACE) => Err(TaskError {
-            class: ErrorClass::Transient,
-            code: "JP197".to_owned(),
-            message: format!(
-                "stage `{}`: asking took more than {:?} and was broken off; raise `limits: {{ task }}` of the settings, or the source's `rate:`",
-                first.name, soft + GRACE
-            ),
-            retry_after_ms: None,
-        }),
+        () = cx.clock.sleep(hard) => Err(broken_off(&first.name, hard, own.is_some())),
+    }
+}
+
+/// Its task had all its time: `own` tells whether that is the stage's.
+fn broken_off(stage: &str, hard: Duration, own: bool) -> TaskError {
+    let raise = if own {
+        "raise its `task:` in the import"
+    } else {
+        "give the stage more by `task:` in the import, or all stages by `limits: { task }` of the settings"
+    };
+    TaskError {
+        class: ErrorClass::Transient,
+        code: "JP197".to_owned(),
+        message: format!(
+            "stage `{stage}`: asking took more than {hard:?} and was broken off; {raise}, or raise the source's `rate:`"
+        ),
+        retry_after_ms: None,
     }
 }
 

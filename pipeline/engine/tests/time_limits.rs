@@ -4,13 +4,13 @@
 
 mod world;
 
-use jobpipe_core::{Task, TaskInput, TaskState, TaskStore};
+use jobpipe_core::{Plan, Task, TaskInput, TaskLimit, TaskState, TaskStore};
 use jobpipe_engine::admin::{self, Standing};
 use jobpipe_engine::admission::{self, Admitted, Wish};
-use jobpipe_engine::event::NoEvents;
+use jobpipe_engine::event::{Event, Events, NoEvents};
 use jobpipe_engine::failpoint::NoFailpoints;
 use jobpipe_engine::{Cx, serve};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
@@ -19,7 +19,11 @@ use world::{Outage, World};
 const FOREVER: Duration = Duration::from_secs(86_400);
 
 async fn admit(cx: &Cx, world: &World) -> String {
-    match admission::admit(cx, &world.plan(), &Wish::default()).await.unwrap() {
+    admit_plan(cx, &world.plan()).await
+}
+
+async fn admit_plan(cx: &Cx, plan: &Plan) -> String {
+    match admission::admit(cx, plan, &Wish::default()).await.unwrap() {
         Admitted::Started(run) => run,
         other => panic!("{other:?}"),
     }
@@ -65,6 +69,46 @@ async fn a_task_that_does_not_end_is_abandoned_and_tried_again() {
     world.assert_in_step("end");
     stop.stop();
     engine.await.unwrap().unwrap();
+}
+
+/// Watches what is tried again.
+#[derive(Default)]
+struct Retries(Mutex<Vec<String>>);
+
+impl Events for Retries {
+    fn emit(&self, event: Event) {
+        if let Event::Retry { code, message, .. } = event {
+            self.0.lock().unwrap().push(format!("{code} {message}"));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stage_may_have_a_limit_of_its_own_and_is_told_which_one_to_raise() {
+    let own = TaskLimit { soft_ms: 5_000, hard_ms: 7_000 };
+    for (limit, seconds, raise) in [
+        (Some(own), 7..10, "more than 7s and was broken off; raise its `task:` in the import"),
+        (None, 630..640, "or all stages by `limits: { task }` of the settings"),
+    ] {
+        let world = World::new(12, &["p1"]);
+        late(&world, "list/1");
+        let retries = Arc::new(Retries::default());
+        let store = Arc::clone(&world.store) as _;
+        let (cx, stop) = world.cx_over(store, Arc::new(NoFailpoints), Arc::clone(&retries) as _);
+        let mut plan = world.plan();
+        plan.stages[0].task = limit;
+        let run = admit_plan(&cx, &plan).await;
+        let begun = Instant::now();
+        let engine = tokio::spawn(serve(Arc::clone(&cx)));
+        until("the task is broken off", async || !retries.0.lock().unwrap().is_empty()).await;
+        assert!(seconds.contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+        let told = retries.0.lock().unwrap()[0].clone();
+        assert!(told.starts_with("JP197 stage `crawl`") && told.contains(raise), "{told}");
+        until("the run ends", async || admin::summary(&cx, &run).await.unwrap().state == Standing::Succeeded).await;
+        world.assert_in_step("end");
+        stop.stop();
+        engine.await.unwrap().unwrap();
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -73,6 +73,7 @@ fn stage(name: &str, connector: &str, feed: Feed, body: Json) -> StagePlan {
         queue: "default".into(),
         retry: RetryPolicy::default(),
         concurrency: None,
+        task: None,
         bundle: 1,
         gone: None,
         pace: None,

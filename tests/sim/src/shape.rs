@@ -188,6 +188,7 @@ impl Shape {
             queue: queue.to_owned(),
             retry: RetryPolicy { times: 2, base_ms: 50, max_ms: 400 },
             concurrency: None,
+            task: None,
             bundle: self.bundle,
             gone: None,
             pace: None,

@@ -128,6 +128,10 @@ fn limits(layout: &Layout) -> Vec<Vec<String>> {
         if let Some(tasks) = stage.concurrency {
             parts.push(format!("{tasks} tasks at once"));
         }
+        if let Some(task) = stage.task {
+            let time = |ms| super::super::watch::words::seconds(ms);
+            parts.push(format!("a task ends after {} s, at most {} s", time(task.soft_ms), time(task.hard_ms)));
+        }
         if stage.kind == StageKind::Crawl {
             parts.push(format!("bundles of {}", stage.bundle));
             let budget = [

@@ -168,6 +168,7 @@ impl World {
             queue: queue.to_owned(),
             retry: RetryPolicy { times: 2, base_ms: 100, max_ms: 1_000 },
             concurrency: None,
+            task: None,
             bundle: 4,
             gone: None,
             pace: None,
