@@ -160,7 +160,7 @@ fn a_worker_killed_while_it_posts_is_made_up_for() {
 #[test]
 fn a_worker_waits_for_a_store_that_is_away_and_a_submit_does_not() {
     let port = free_port();
-    let servers = Servers { store: format!("mongodb://127.0.0.1:{port}/late"), ..Servers::new() };
+    let servers = Servers::with_store(format!("mongodb://127.0.0.1:{port}/late"));
     let desk = machine(1, "http://127.0.0.1:9", &servers);
     desk.write("import.yml", &support::import(1));
     desk.write("offers.json", &support::offers(3));
@@ -211,6 +211,13 @@ fn a_worker_has_more_slots_while_work_waits_and_few_when_it_is_idle() {
     world.site.answer(career_site::Target::All, career_site::Answer::SlowMs(200), None);
     let worker = Worker::start(&place, &["--autoscale", "1,8"]);
     worker.wait_for_note("works on crawl, transform, export, 1 to 8 tasks at once");
+    // how many there are now, not how many there may be
+    let slots = || {
+        let workers = desk.jobpipe(&["workers", "--format", "json"]).expect(0).json();
+        workers.first().map(|worker| worker["slots"].as_u64().unwrap())
+    };
+    servers::until("it is not listed", || slots().is_some());
+    assert_eq!(slots(), Some(1));
     // without a bound of its own a task asks for four pages at once
     let import = quickstart(&world.site).replace("  concurrency: 8 ", "  # ");
     desk.write("import.yml", &import);
@@ -223,6 +230,7 @@ fn a_worker_has_more_slots_while_work_waits_and_few_when_it_is_idle() {
     });
     assert_eq!(ended(&desk, run.trim())["state"], "succeeded");
     worker.wait_for_note("1 tasks at once from now on");
+    servers::until("its slots are not those that it has", || slots() == Some(1));
     assert!(world.site.report().most_in_flight <= 8 * 4 + 1);
 }
 

@@ -37,7 +37,8 @@ pub async fn serve(cx: Arc<Cx>) -> Result<()> {
     let mut loops: JoinSet<Result<()>> = JoinSet::new();
     if let Some(ttl) = cx.settings.lease_ttl {
         loops.spawn(leases::renew(Arc::clone(&cx), patience.clone(), Arc::clone(&held), ttl, idle.subscribe()));
-        loops.spawn(workers::stay(Arc::clone(&cx), patience.clone(), Arc::clone(&held), idle.subscribe()));
+        let (held, gate) = (Arc::clone(&held), Arc::clone(&gate));
+        loops.spawn(workers::stay(Arc::clone(&cx), patience.clone(), held, gate, idle.subscribe()));
     }
     let tail = loops.len();
     for queue in cx.settings.queues.clone() {

@@ -4,6 +4,7 @@
 use crate::cx::Cx;
 use crate::docs;
 use crate::error::Result;
+use crate::gate::Gate;
 use crate::leases::{Held, Watch};
 use crate::patience::Patience;
 use crate::versions;
@@ -27,7 +28,7 @@ pub struct WorkerDoc {
     pub version: String,
     /// The queues it works on.
     pub queues: Vec<String>,
-    /// Tasks that it runs at once at most.
+    /// Tasks that it ran at once at most at the last beat: where their number follows the backlog, it differs from beat to beat.
     pub slots: usize,
     /// Tasks and drains that it held at the last beat.
     pub running: usize,
@@ -62,13 +63,14 @@ pub(crate) async fn stay(
     cx: Arc<Cx>,
     patience: Patience,
     held: Arc<Held>,
+    gate: Arc<Gate>,
     mut end: tokio::sync::watch::Receiver<bool>,
 ) -> Result<()> {
     let mut doc = WorkerDoc {
         name: cx.settings.name.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         queues: cx.settings.queues.clone(),
-        slots: cx.settings.slots,
+        slots: gate.slots(),
         running: 0,
         started: cx.now(),
         seen: cx.now(),
@@ -78,6 +80,7 @@ pub(crate) async fn stay(
     while !*end.borrow() {
         doc.beats += 1;
         (doc.seen, doc.running, doc.stopping) = (cx.now(), held.count(), !patience.goes_on());
+        doc.slots = gate.slots();
         unless_silent(say(&cx, &doc).await)?;
         tokio::select! {
             biased;

@@ -16,7 +16,9 @@ const LATE: u32 = 4;
 /// List the workers of a state: who they are and what they work on.
 ///
 /// One that was killed is listed, as silent, until its leases have lapsed a
-/// few times over. The engine of an embedded state is `jobpipe run` itself.
+/// few times over. `of` is how many tasks it runs at once now: with --autoscale
+/// that follows the backlog. The engine of a state in a folder is `jobpipe run`
+/// or `jobpipe up` itself.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// For people, or one JSON object a line.
@@ -93,7 +95,7 @@ fn nobody(place: &Place) -> String {
         return "no worker is at work; start one with `jobpipe worker`".to_owned();
     }
     match EngineLock::acquire(&place.state) {
-        Ok(_) => "no engine is at work; `jobpipe run` is one".to_owned(),
-        Err(busy) => format!("the engine of `jobpipe run`: {busy}"),
+        Ok(_) => "no engine is at work; `jobpipe run` and `jobpipe up` are such".to_owned(),
+        Err(busy) => format!("its engine is at work: {busy}"),
     }
 }
