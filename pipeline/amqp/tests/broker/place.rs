@@ -4,10 +4,11 @@ use jobpipe_amqp::{AmqpBroker, AmqpSettings};
 use lapin::options::{BasicPublishOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Connection, ConnectionProperties};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 use tokio::sync::RwLock;
 
@@ -17,12 +18,58 @@ pub(crate) const LONG: Duration = Duration::from_secs(30);
 /// Held for reading by who uses the broker, for writing by who stops or starves it.
 static ALONE: RwLock<()> = RwLock::const_new(());
 
-/// Keeps others from disturbing the broker, or from being disturbed.
-pub(crate) type Guard = tokio::sync::RwLockReadGuard<'static, ()>;
+/// Keeps others from disturbing the broker, or from being disturbed. With the last one the queues of all of them go, where
+/// the broker outlives this program.
+pub(crate) struct Guard {
+    _held: tokio::sync::RwLockReadGuard<'static, ()>,
+}
+
+/// How many guards there are, and the prefixes and queues that were used under them.
+static USED: Mutex<(usize, BTreeSet<(String, String)>)> = Mutex::new((0, BTreeSet::new()));
 
 /// Until this is dropped, nobody stops the broker.
 pub(crate) async fn beside_others() -> Guard {
-    ALONE.read().await
+    let held = ALONE.read().await;
+    USED.lock().unwrap().0 += 1;
+    Guard { _held: held }
+}
+
+/// A queue is used that is not `q`.
+pub(crate) fn uses(prefix: &str, queue: &str) {
+    USED.lock().unwrap().1.insert((prefix.to_owned(), queue.to_owned()));
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let left = {
+            let mut used = USED.lock().unwrap();
+            used.0 -= 1;
+            if used.0 == 0 { std::mem::take(&mut used.1) } else { BTreeSet::new() }
+        };
+        let Some(url) = std::env::var("AMQP_URL").ok().filter(|_| !left.is_empty() && !std::thread::panicking()) else {
+            return;
+        };
+        // a runtime of its own: that of the test may be ending
+        let deleting = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(delete(&url, left));
+        });
+        deleting.join().unwrap();
+    }
+}
+
+/// Deletes these queues; one that is not there is deleted as well.
+async fn delete(url: &str, queues: BTreeSet<(String, String)>) {
+    let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    for (prefix, queue) in queues {
+        let lanes = ["high", "normal", "low"].map(|lane| format!("{queue}.{lane}"));
+        for rest in lanes.into_iter().chain(["dead".to_owned(), "parked".to_owned()]) {
+            let name = format!("{prefix}.v1.{rest}");
+            channel.queue_delete(name.into(), QueueDeleteOptions::default()).await.unwrap();
+        }
+    }
+    connection.close(200, "done".into()).await.unwrap();
 }
 
 /// Until this is dropped, nobody else uses the broker.
@@ -85,8 +132,10 @@ pub(crate) fn url() -> String {
 pub(crate) fn settings() -> AmqpSettings {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let at = COUNT.fetch_add(1, Ordering::Relaxed);
+    let prefix = format!("test-{:08x}-{at}", rand::random::<u32>());
+    uses(&prefix, "q");
     AmqpSettings {
-        prefix: format!("test-{:08x}-{at}", rand::random::<u32>()),
+        prefix,
         reconnect_first: Duration::from_millis(20),
         reconnect_most: Duration::from_millis(200),
         ..AmqpSettings::default()
