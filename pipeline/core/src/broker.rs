@@ -29,12 +29,12 @@ pub struct Delivery {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {
-    /// Before the others.
+    /// Before the others: the first tasks of a run that had none ready.
     High,
     /// What is not said otherwise.
     #[default]
     Normal,
-    /// After the others.
+    /// After the others: the tasks of a backfill.
     Low,
 }
 

@@ -2,6 +2,9 @@
 //! worked on in the next two seconds. So a run of a million tasks does not starve a run of ten, and what waits for a slow
 //! host does not stand in the way of the others.
 //!
+//! What a run has first, after it had nothing, is told before the rest; what a backfill has, after it. Neither starves:
+//! who receives takes each priority in its turn, and a backfill has its part of the room.
+//!
 //! Every process dispatches the queues that it works on. What several tell at the same time is bounded by the depth of the
 //! queue, which all of them see; the claim decides who works.
 
@@ -15,10 +18,11 @@ pub(crate) use groups::{Entered, Groups};
 pub(crate) use stages::{OnTurn, Place, Stages};
 
 use crate::cx::Cx;
+use crate::docs::Backfill;
 use crate::error::Result;
 use crate::patience::Patience;
 use crate::rest::Rest;
-use jobpipe_core::Hint;
+use jobpipe_core::{Hint, Priority};
 use sent::Sent;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -113,29 +117,44 @@ pub(crate) async fn run(cx: Arc<Cx>, mut patience: Patience) -> Result<()> {
     Ok(())
 }
 
+/// One part of so many is for backfills, while others have work: about what consumers give `low` beside `normal`.
+const OF_BACKFILLS: usize = 4;
+
 /// Tells the broker of tasks that were just made, as long as their queue is shallow; the dispatcher tells of the rest, in
 /// its turns, and of what gets lost. Half of the window is left to those turns, so that no run can fill all of it.
 pub(crate) async fn tell_at_once(cx: &Cx, hints: Vec<Hint>) -> Result<()> {
-    let mut queues: BTreeMap<String, Vec<Hint>> = BTreeMap::new();
+    let mut queues: BTreeMap<(String, bool), Vec<Hint>> = BTreeMap::new();
     for hint in hints {
         let queue = cx.worked_on(&hint.queue).to_owned();
-        queues.entry(queue.clone()).or_default().push(Hint { queue, ..hint });
+        let is_late = Backfill::has_run(&hint.run);
+        queues.entry((queue.clone(), is_late)).or_default().push(Hint { queue, ..hint });
     }
-    for (queue, mut hints) in queues {
-        let half = cx.dispatch.windows.of(cx, &queue).div_ceil(2);
-        hints.truncate(half.saturating_sub(cx.broker.depth(&queue).await?));
-        publish(cx, hints.into_iter().map(|hint| (hint, 0)).collect()).await?;
+    for ((queue, is_late), mut hints) in queues {
+        let part = if is_late { 2 * OF_BACKFILLS } else { 2 };
+        let most = cx.dispatch.windows.of(cx, &queue).div_ceil(part);
+        hints.truncate(most.saturating_sub(cx.broker.depth(&queue).await?));
+        publish(cx, hints.into_iter().map(|hint| (hint, 0)).collect(), 0).await?;
     }
     Ok(())
 }
 
-/// Publishes hints of tasks with the number of their last claim.
-async fn publish(cx: &Cx, hints: Vec<(Hint, u64)>) -> Result<()> {
-    if hints.is_empty() {
-        return Ok(());
+/// Publishes hints of tasks with the number of their last claim, the first `soon` of them before others; those of a
+/// backfill always after.
+async fn publish(cx: &Cx, hints: Vec<(Hint, u64)>, soon: usize) -> Result<()> {
+    let mut told = Vec::with_capacity(hints.len());
+    let mut lanes: BTreeMap<Priority, Vec<Hint>> = BTreeMap::new();
+    for (at, (hint, fence)) in hints.into_iter().enumerate() {
+        let priority = match Backfill::has_run(&hint.run) {
+            true => Priority::Low,
+            false if at < soon => Priority::High,
+            false => Priority::Normal,
+        };
+        told.push((hint.task.clone(), fence));
+        lanes.entry(priority).or_default().push(hint);
     }
-    let told = hints.iter().map(|(hint, fence)| (hint.task.clone(), *fence)).collect();
-    cx.broker.publish(hints.into_iter().map(|(hint, _)| hint).collect()).await?;
+    for (priority, hints) in lanes {
+        cx.broker.publish_at(priority, hints).await?;
+    }
     cx.dispatch.note(told);
     Ok(())
 }

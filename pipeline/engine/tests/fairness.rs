@@ -1,141 +1,27 @@
-//! Turns: a huge run delays a small one by seconds, and a slow host leaves the slots to the others.
+//! Turns: a huge run delays a small one by seconds, a slow host leaves the slots to the others, and a backfill gives way.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod world;
 
 use async_trait::async_trait;
-use jobpipe_core::{
-    Answer, ErrorClass, FileExport, Gathered, Outcome, Plan, Request, RunFacts, Sink, Stage, StageCx, StageInput,
-    Stages, TaskError,
-};
+use jobpipe_conformance::MemoryBroker;
+use jobpipe_core::{Broker, BrokerError, Delivery, Hint, Millis, Plan, Priority};
 use jobpipe_engine::admin::{self, Standing};
 use jobpipe_engine::admission::{self, Admitted, Wish};
+use jobpipe_engine::docs::Backfill;
 use jobpipe_engine::failpoint::NoFailpoints;
+use jobpipe_engine::scheduler::deploy;
 use jobpipe_engine::{Cx, EngineSettings, serve};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
+use world::hosts::{Crawls, Hosts, plan};
 use world::{TestStop, World};
 
-/// How long a call waits for a permit of its host.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Hosts that answer after a while, some of them not more often than they say.
-#[derive(Default)]
-struct Hosts {
-    /// The time between two answers of a host.
-    slow: BTreeMap<String, Duration>,
-    next: Mutex<BTreeMap<String, Instant>>,
-    /// When each answered.
-    answers: Mutex<BTreeMap<String, Vec<Instant>>>,
-    /// Calls that got no permit.
-    refused: Mutex<u64>,
-}
-
-impl Hosts {
-    fn permit(&self, host: &str) -> Result<(), Duration> {
-        let Some(every) = self.slow.get(host) else { return Ok(()) };
-        let mut next = self.next.lock().unwrap();
-        let next = next.entry(host.to_owned()).or_insert_with(Instant::now);
-        if *next > Instant::now() {
-            return Err(*next - Instant::now());
-        }
-        *next = Instant::now() + *every;
-        Ok(())
-    }
-
-    async fn ask(&self, request: &Request) -> Result<Json, TaskError> {
-        let mut patience = PATIENCE;
-        while let Err(wait) = self.permit(&request.group) {
-            if wait > patience {
-                *self.refused.lock().unwrap() += 1;
-                let retry_after_ms = Some(u64::try_from(wait.as_millis()).unwrap().max(1));
-                let (code, message) = ("JP116".to_owned(), "no permit".to_owned());
-                return Err(TaskError { class: ErrorClass::Throttled, code, message, retry_after_ms });
-            }
-            patience -= wait;
-            sleep(wait).await;
-        }
-        sleep(Duration::from_millis(request.body.as_u64().unwrap())).await;
-        self.answers.lock().unwrap().entry(request.group.clone()).or_default().push(Instant::now());
-        Ok(Json::Null)
-    }
-
-    fn answered(&self, host: &str) -> Vec<Instant> {
-        self.answers.lock().unwrap().get(host).cloned().unwrap_or_default()
-    }
-}
-
-/// A crawl whose requests are all roots: `[[host, count, milliseconds], ..]`.
-struct Crawl {
-    hosts: Arc<Hosts>,
-    roots: Vec<(String, u64, u64)>,
-}
-
-#[async_trait]
-impl Stage for Crawl {
-    fn roots(&self, _facts: &RunFacts) -> Result<Vec<Request>, TaskError> {
-        let of = |(host, count, time): &(String, u64, u64)| {
-            let (host, time) = (host.clone(), *time);
-            (0..*count).map(move |n| Request {
-                id: format!("{host}/{n}"),
-                group: host.clone(),
-                url: format!("{host}/{n}"),
-                listing: false,
-                attempts: 0,
-                body: json!(time),
-            })
-        };
-        Ok(self.roots.iter().flat_map(of).collect())
-    }
-
-    async fn gather(&self, input: StageInput, cx: &StageCx) -> Result<Gathered, TaskError> {
-        let StageInput::Requests(requests) = input else { return Ok(Gathered::Records(Vec::new())) };
-        let mut answers = Vec::new();
-        for request in requests {
-            let result = self.hosts.ask(&request).await;
-            answers.push(Answer { request, result, body: Vec::new(), at: cx.clock.now() });
-        }
-        Ok(Gathered::Answers(answers))
-    }
-
-    fn compute(&self, gathered: Gathered, _facts: &RunFacts) -> Result<Outcome, TaskError> {
-        let mut outcome = Outcome::default();
-        let Gathered::Answers(answers) = gathered else { return Ok(outcome) };
-        for answer in answers {
-            match answer.result {
-                Ok(_) => outcome.taken += 1,
-                Err(error) => outcome.failed.push((answer.request, error)),
-            }
-        }
-        Ok(outcome)
-    }
-}
-
-struct Crawls(Arc<Hosts>);
-
-impl Stages for Crawls {
-    fn stage(&self, plan: &Plan, name: &str) -> Result<Arc<dyn Stage>, TaskError> {
-        let roots = serde_json::from_value(plan.stage(name).unwrap().body.clone()).unwrap();
-        Ok(Arc::new(Crawl { hosts: Arc::clone(&self.0), roots }))
-    }
-    fn file(&self, _plan: &Plan, _name: &str) -> Result<Arc<dyn FileExport>, TaskError> {
-        unreachable!("no file")
-    }
-    fn sink(&self, _plan: &Plan, _name: &str) -> Result<Arc<dyn Sink>, TaskError> {
-        unreachable!("no page")
-    }
-}
-
-fn plan(name: &str, roots: &[(&str, u64, u64)], bundle: u32) -> Plan {
-    let mut crawl = World::new(0, &[]).plan().stages.remove(0);
-    crawl.bundle = bundle;
-    crawl.body = json!(roots);
-    Plan { name: name.to_owned(), stages: vec![crawl], schedule: None }
-}
+const DAY: Millis = 86_400_000;
 
 fn engine(world: &World, hosts: &Arc<Hosts>) -> (Arc<Cx>, Arc<TestStop>) {
     let (cx, stop) = world.cx(Arc::new(NoFailpoints));
@@ -216,7 +102,7 @@ async fn tasks_that_take_long_leave_few_hints_out() {
 async fn a_slow_host_does_not_idle_the_others_and_is_asked_as_often_as_it_may() {
     let world = World::new(0, &[]);
     let slow = BTreeMap::from([("slow.org".to_owned(), Duration::from_secs(1))]);
-    let hosts = Arc::new(Hosts { slow, ..Hosts::default() });
+    let hosts = Arc::new(Hosts::with_slow(slow));
     let (cx, stop) = engine(&world, &hosts);
     let serving = tokio::spawn(serve(Arc::clone(&cx)));
     admit(&cx, &plan("mixed", &[("slow.org", 20_000, 20), ("quick.org", 1_000, 50)], 1)).await;
@@ -262,5 +148,112 @@ async fn a_stage_with_a_bound_of_its_own_leaves_the_slots_to_the_others() {
         assert!(took < Duration::from_millis(12_500), "it stood idle: {took:?}");
         stop.stop();
         serving.await.unwrap().unwrap();
+    }
+}
+
+/// Notes how each hint is told; its queues are those in memory, without priorities.
+#[derive(Default)]
+struct Told {
+    broker: MemoryBroker,
+    log: Mutex<Vec<(Priority, Hint)>>,
+}
+
+impl Told {
+    /// The priorities of the hints of runs that begin so, in order.
+    fn of(&self, run: &str) -> Vec<Priority> {
+        let log = self.log.lock().unwrap();
+        log.iter().filter(|(_, hint)| hint.run.starts_with(run)).map(|(priority, _)| *priority).collect()
+    }
+}
+
+#[async_trait]
+impl Broker for Told {
+    async fn publish(&self, hints: Vec<Hint>) -> Result<(), BrokerError> {
+        self.publish_at(Priority::Normal, hints).await
+    }
+    async fn publish_at(&self, priority: Priority, hints: Vec<Hint>) -> Result<(), BrokerError> {
+        self.log.lock().unwrap().extend(hints.iter().map(|hint| (priority, hint.clone())));
+        self.broker.publish(hints).await
+    }
+    async fn receive(&self, queue: &str, most: usize) -> Result<Vec<Delivery>, BrokerError> {
+        self.broker.receive(queue, most).await
+    }
+    async fn ack(&self, queue: &str, tags: &[u64]) -> Result<(), BrokerError> {
+        self.broker.ack(queue, tags).await
+    }
+    async fn depth(&self, queue: &str) -> Result<usize, BrokerError> {
+        self.broker.depth(queue).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_hints_of_a_run_go_before_and_those_of_a_backfill_after() {
+    for lease_ttl in [None, Some(Duration::from_secs(60))] {
+        let world = World { lease_ttl, ..World::new(0, &[]) };
+        let hosts = Arc::new(Hosts::default());
+        let told = Arc::new(Told::default());
+        let (cx, stop) = engine(&world, &hosts);
+        let mut cx = Arc::into_inner(cx).unwrap();
+        cx.broker = Arc::clone(&told) as _;
+        cx.settings.launches = true;
+        let cx = Arc::new(cx);
+        let serving = tokio::spawn(serve(Arc::clone(&cx)));
+        let big = admit(&cx, &plan("big", &[("big.org", 400, 100)], 1)).await;
+        while hosts.answered("big.org").len() < 60 {
+            sleep(Duration::from_millis(100)).await;
+        }
+        let small = admit(&cx, &plan("small", &[("small.org", 10, 100)], 1)).await;
+        time_of(&cx, &small).await;
+        let fill = Plan { schedule: Some(json!("every 1d")), ..plan("fill", &[("fill.org", 30, 100)], 1) };
+        deploy::deploy(&cx, &fill, "fill.yml").await.unwrap();
+        let until = cx.now();
+        let wish = Backfill { id: "b".into(), after: until - 3 * DAY, until, pace: 0, started: 0, skip: false };
+        assert_eq!(deploy::backfill(&cx, "fill", wish).await.unwrap(), 3);
+        while hosts.answered("fill.org").len() < 90 {
+            sleep(Duration::from_millis(100)).await;
+        }
+        time_of(&cx, &big).await;
+        assert_eq!(told.of("small@")[..10], [Priority::High; 10]);
+        let of_big = told.of("big@");
+        assert_eq!(of_big[..16], [Priority::High; 16]);
+        assert!(of_big.len() >= 400 && of_big[16..].iter().all(|one| *one == Priority::Normal), "{of_big:?}");
+        let of_fill = told.of("fill@backfill-b:");
+        assert!(of_fill.len() >= 90 && of_fill.iter().all(|one| *one == Priority::Low), "{of_fill:?}");
+        stop.stop();
+        serving.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backfill_has_a_part_beside_others_and_all_when_they_are_done() {
+    for lease_ttl in [None, Some(Duration::from_secs(60))] {
+        // tasks that are short, and such of which the window holds two
+        for (millis, count) in [(100, 800), (10_000, 80)] {
+            let world = World { lease_ttl, ..World::new(0, &[]) };
+            let hosts = Arc::new(Hosts::default());
+            let (cx, stop) = engine(&world, &hosts);
+            let serving = tokio::spawn(serve(Arc::clone(&cx)));
+            let slot = Wish { slot: Some("backfill-b:2026-01-01T00:00Z".to_owned()), ..Wish::default() };
+            let fill = plan("fill", &[("fill.org", 4_000, millis)], 1);
+            assert!(matches!(admission::admit(&cx, &fill, &slot).await.unwrap(), Admitted::Started(_)));
+            while hosts.answered("fill.org").len() < 20 {
+                sleep(Duration::from_millis(millis)).await;
+            }
+            let early = hosts.answered("fill.org").len();
+            let run = admit(&cx, &plan("now", &[("now.org", count, millis)], 1)).await;
+            time_of(&cx, &run).await;
+            let beside = hosts.answered("fill.org").len() - early;
+            sleep(Duration::from_millis(50 * millis)).await;
+            let alone = hosts.answered("fill.org").len() - early - beside;
+            println!(
+                "BACKFILL task_ms={millis} leases={} beside={beside} of {count} alone={alone}",
+                lease_ttl.is_some()
+            );
+            let beside = beside as u64;
+            assert!((count / 5..=count / 2).contains(&beside), "one for every three of the other run: {beside}");
+            assert!(alone >= 160, "four slots, each used fifty times: {alone}");
+            stop.stop();
+            serving.await.unwrap().unwrap();
+        }
     }
 }

@@ -78,7 +78,8 @@ macro_rules! broker_suite {
             broker:
                 delivers_what_was_published, keeps_queues_apart, gives_at_most_so_many, wakes_who_waits,
                 wakes_who_waits_on_one_of_many_queues, counts_what_waits, takes_any_ack, takes_nothing,
-                shares_a_queue_among_eight, survives_a_flood, loses_nothing_when_a_wait_is_given_up;
+                shares_a_queue_among_eight, survives_a_flood, loses_nothing_when_a_wait_is_given_up,
+                delivers_each_priority;
         }
     };
 }

@@ -1,7 +1,8 @@
 //! Turns over the open runs, and in each of them over the limit keys that have something ready.
 
-use super::publish;
+use super::{OF_BACKFILLS, publish};
 use crate::cx::Cx;
+use crate::docs::Backfill;
 use crate::error::Result;
 use crate::layout::Layout;
 use crate::{sweep, versions};
@@ -86,21 +87,44 @@ impl Turns {
         }
         let window = cx.dispatch.windows.of(cx, queue);
         let depth = cx.broker.depth(queue).await?;
-        let mut room = if depth > window / 2 { 0 } else { window - depth };
-        let count = places.len();
+        let room = if depth > window / 2 { 0 } else { window - depth };
         // who was first in the last turn that told anything is last in this one
-        places.rotate_left(self.turn % count);
-        let mut told = false;
-        for (done, place) in places.into_iter().enumerate() {
-            let now = cx.clock.monotonic();
-            let fresh = if self.places.get(&place).is_none_or(|groups| groups.is_fresh(now)) { FRESH } else { 0 };
-            let share = room.div_ceil(count - done).max(fresh).min(room_of(cx, open, &place));
-            let hints = self.visit(cx, place, queue, share).await?;
-            room = room.saturating_sub(hints.len());
-            told |= !hints.is_empty();
-            publish(cx, hints).await?;
+        let first = self.turn % places.len();
+        places.rotate_left(first);
+        let (late, others): (Vec<Place>, Vec<Place>) = places.into_iter().partition(|(run, _)| Backfill::has_run(run));
+        // backfills have their part (where it is less than one, now and then), and what the others leave of the first half:
+        // the second is there when others come
+        let part = (room + self.turn % OF_BACKFILLS) / OF_BACKFILLS;
+        let early = self.fill_with(cx, queue, open, &late, part).await?;
+        let mut told = early + self.fill_with(cx, queue, open, &others, room.saturating_sub(early)).await?;
+        if early == part {
+            let left = (window / 2).max(1).saturating_sub(depth + told);
+            told += self.fill_with(cx, queue, open, &late, left).await?;
         }
-        self.turn = self.turn.wrapping_add(usize::from(told));
+        self.turn = self.turn.wrapping_add(usize::from(told > 0));
+        Ok(told > 0)
+    }
+
+    /// Tells of up to `room` tasks of these places, and of the first of those that had none before; gives how many.
+    async fn fill_with(
+        &mut self,
+        cx: &Cx,
+        queue: &str,
+        open: &[(String, Arc<Layout>)],
+        places: &[Place],
+        mut room: usize,
+    ) -> Result<usize> {
+        let mut told = 0;
+        for (done, place) in places.iter().enumerate() {
+            let now = cx.clock.monotonic();
+            let is_fresh = self.places.get(place).is_none_or(|groups| groups.is_fresh(now));
+            let soon = if is_fresh && !Backfill::has_run(&place.0) { FRESH } else { 0 };
+            let share = room.div_ceil(places.len() - done).max(soon).min(room_of(cx, open, place));
+            let hints = self.visit(cx, place.clone(), queue, share).await?;
+            room = room.saturating_sub(hints.len());
+            told += hints.len();
+            publish(cx, hints, soon).await?;
+        }
         Ok(told)
     }
 

@@ -98,6 +98,13 @@ pub struct Backfill {
     pub skip: bool,
 }
 
+impl Backfill {
+    /// True for the id of a run that any backfill launched. (A run that follows one is none.)
+    pub(crate) fn has_run(run: &str) -> bool {
+        run.split_once('@').is_some_and(|(_, slot)| slot.starts_with("backfill-"))
+    }
+}
+
 /// Why an import is not launched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

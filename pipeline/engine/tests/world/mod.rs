@@ -9,6 +9,7 @@
     reason = "each test file uses its own part of the world"
 )]
 
+pub mod hosts;
 pub mod launching;
 mod notices;
 mod outage;

@@ -1,7 +1,7 @@
 //! Brokers: hints may be lost, doubled or reordered, but not as a rule, and waiting must end.
 
 use super::Hints;
-use jobpipe_core::{Delivery, Hint};
+use jobpipe_core::{Delivery, Hint, Priority};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -170,4 +170,15 @@ pub async fn loses_nothing_when_a_wait_is_given_up(broker: Hints) {
     }
     broker.publish(hints("q", 3)).await.unwrap();
     assert_eq!(gather(&broker, "q", 3).await.len(), 3);
+}
+
+pub async fn delivers_each_priority(broker: Hints) {
+    for (name, priority) in [("low", Priority::Low), ("normal", Priority::Normal), ("high", Priority::High)] {
+        let hints = (0..20).map(|at| hint("q", &format!("{name} {at}"))).collect();
+        broker.publish_at(priority, hints).await.unwrap();
+    }
+    broker.publish_at(Priority::Low, Vec::new()).await.unwrap();
+    assert_eq!(broker.depth("q").await.unwrap(), 60, "all of them wait in one queue");
+    assert_eq!(gather(&broker, "q", 60).await.len(), 60, "and none of them for ever");
+    assert_eq!(broker.depth("q").await.unwrap(), 0);
 }
