@@ -40,8 +40,9 @@ pub struct Fleet {
     pub runtime: tokio::runtime::Runtime,
     pub site: career_site::Handle,
     pub pages: fbsim::Handle,
-    pub servers: Servers,
     pub workers: Vec<Worker>,
+    // after those who use them
+    pub servers: Servers,
     machines: Vec<Project>,
     /// Where runs are submitted; it does none of the work.
     desk: Project,
@@ -52,13 +53,12 @@ pub struct Fleet {
 
 /// The servers of this program, with a state of a test's own.
 pub fn servers() -> Servers {
-    Servers { broker: rabbitmq::url(), ..Servers::new() }
+    Servers::with_broker(rabbitmq::url())
 }
 
 /// The same with a store that a test may stop.
 pub fn servers_of(mongo: &Mongo) -> Servers {
-    let store = servers::with_database(&mongo.url, &format!("test-{:016x}", rand::random::<u64>()));
-    Servers { store, broker: rabbitmq::url() }
+    Servers { store: servers::a_database(&mongo.url), broker: rabbitmq::url() }
 }
 
 impl Fleet {
