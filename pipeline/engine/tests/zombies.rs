@@ -5,178 +5,19 @@
 
 mod world;
 
-use jobpipe_core::{
-    Attempt, Content, DocKind, DocStore, Millis, Op, Plan, Row, RowId, RowState, RowStore, RowWrite, StateStore,
-};
-use jobpipe_engine::admin::{self, Standing};
-use jobpipe_engine::admission::{self, Admitted, Wish};
-use jobpipe_engine::docs::{self, Mark, Pause, Read, TargetDoc};
-use jobpipe_engine::failpoint::{Dead, Failpoints, NoFailpoints, Point};
-use jobpipe_engine::{Cx, EngineError, renew_epoch, serve};
-use serde_json::json;
-use std::future::Future;
-use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use jobpipe_core::{Content, DocKind, DocStore, Millis, Plan, Row, RowStore, RowWrite};
+use jobpipe_engine::docs::{Mark, Pause};
+use jobpipe_engine::failpoint::{NoFailpoints, Point};
+use jobpipe_engine::{admin, renew_epoch};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
-use world::{Fault, TestStop, World};
+use world::hands::{
+    Between, Process, admit, change, done, edit, id, make_unknown, now, row, run, run_with, target, until,
+};
+use world::{Fault, World};
 
 const DAY: Millis = 86_400_000;
-
-/// The store in memory never waits.
-fn now<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(done) => done,
-        Poll::Pending => panic!("the store in memory waits"),
-    }
-}
-
-/// Does something else, once, when a step comes by a point: what another process does in between.
-struct Between<F> {
-    point: Point,
-    act: Mutex<Option<F>>,
-}
-
-impl<F: FnOnce() + Send> Between<F> {
-    fn new(point: Point, act: F) -> Arc<Self> {
-        Arc::new(Self { point, act: Mutex::new(Some(act)) })
-    }
-}
-
-impl<F: FnOnce() + Send> Failpoints for Between<F> {
-    fn hit(&self, point: Point) -> Result<(), Dead> {
-        if point == self.point
-            && let Some(act) = self.act.lock().unwrap().take()
-        {
-            act();
-        }
-        Ok(())
-    }
-}
-
-struct Process {
-    cx: Arc<Cx>,
-    stop: Arc<TestStop>,
-    engine: JoinHandle<Result<(), EngineError>>,
-}
-
-impl Process {
-    fn start(world: &World, failpoints: Arc<dyn Failpoints>) -> Self {
-        let (cx, stop) = world.cx(failpoints);
-        let engine = tokio::spawn(serve(Arc::clone(&cx)));
-        Self { cx, stop, engine }
-    }
-
-    async fn end(self) {
-        self.stop.stop();
-        self.engine.await.unwrap().unwrap();
-    }
-}
-
-async fn admit(world: &World, plan: &Plan) -> String {
-    let (cx, _) = world.cx(Arc::new(NoFailpoints));
-    match admission::admit(&cx, plan, &Wish { approved: true, ..Wish::default() }).await.unwrap() {
-        Admitted::Started(run) => run,
-        other => panic!("{other:?}"),
-    }
-}
-
-async fn until(what: &str, mut is: impl AsyncFnMut() -> bool) {
-    for _ in 0..2_000_000 {
-        if is().await {
-            return;
-        }
-        sleep(Duration::from_millis(50)).await;
-    }
-    panic!("never: {what}");
-}
-
-async fn done(cx: &Cx, run: &str) {
-    until("the run ends", async || {
-        !matches!(admin::summary(cx, run).await.unwrap().state, Standing::Running | Standing::Draining)
-    })
-    .await;
-}
-
-/// A run of the plan in a process of its own.
-async fn run(world: &World, plan: &Plan) {
-    run_with(world, plan, Arc::new(NoFailpoints)).await;
-}
-
-async fn run_with(world: &World, plan: &Plan, failpoints: Arc<dyn Failpoints>) {
-    let run = admit(world, plan).await;
-    let process = Process::start(world, failpoints);
-    done(&process.cx, &run).await;
-    process.end().await;
-}
-
-fn target(store: &dyn StateStore, id: &str) -> Read<TargetDoc> {
-    now(docs::read(store, DocKind::Target, id)).unwrap().unwrap()
-}
-
-fn change(store: &dyn StateStore, id: &str, change: impl FnOnce(&mut TargetDoc)) {
-    let read = target(store, id);
-    let mut new = read.doc.clone();
-    change(&mut new);
-    // far from the numbers that the world gives
-    let ids = Ids(AtomicU64::new(read.version + (1 << 40)));
-    assert!(now(docs::replace(store, &ids, DocKind::Target, id, &read, new)).unwrap().is_some());
-}
-
-struct Ids(AtomicU64);
-
-impl jobpipe_core::Ids for Ids {
-    fn run(&self) -> String {
-        unreachable!("no run is made")
-    }
-    fn nonce(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::SeqCst)
-    }
-    fn fraction(&self) -> f64 {
-        0.5
-    }
-}
-
-fn id(key: &str) -> RowId {
-    RowId { target: "p1".into(), import: "acme".into(), export: "facebook".into(), key: key.into() }
-}
-
-fn row(world: &World, id: &RowId) -> Row {
-    now(world.store.rows(std::slice::from_ref(id))).unwrap().remove(0)
-}
-
-fn edit(world: &World, id: &RowId, change: impl FnOnce(&mut Row)) {
-    let old = row(world, id);
-    let mut new = old.clone();
-    change(&mut new);
-    new.version = old.version + (1 << 40);
-    assert_eq!(now(world.store.rows_put(vec![RowWrite { expect: Some(old.version), row: new }])).unwrap(), [true]);
-}
-
-/// The create of this row was made at this time, and nobody knows how it ended.
-fn make_unknown(world: &World, id: &RowId, armed_at: Millis) {
-    edit(world, id, |row| {
-        let attempt = Attempt {
-            op: Op::Create,
-            content: row.content.take(),
-            payload: json!({}),
-            nonce: 1 << 50,
-            owner: "one that is dead".into(),
-            armed_at,
-            unknown_from: 0,
-            misses: 0,
-            missed_at: 0,
-            after_unknown_delete: false,
-            seq: 1,
-        };
-        row.post = None;
-        row.state = RowState::Unknown;
-        row.attempt = Some(attempt);
-    });
-}
 
 #[tokio::test(start_paused = true)]
 async fn an_export_that_wakes_the_target_between_arm_and_proof_is_not_forgotten() {

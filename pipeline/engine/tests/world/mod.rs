@@ -10,6 +10,7 @@
 )]
 
 pub mod hosts;
+pub mod hands;
 pub mod launching;
 mod notices;
 mod outage;

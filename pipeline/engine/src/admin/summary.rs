@@ -1,0 +1,240 @@
+//! How a run stands and what it did, read from what is stored.
+
+use crate::admission;
+use crate::cx::Cx;
+use crate::docs::{self, ImportDoc, Read, RunDoc, RunState, TargetDoc};
+use crate::error::Result;
+use jobpipe_core::{Counts, DocKind, Op, RowId, Written};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How a run stands, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// Tasks are left.
+    Running,
+    /// Closed, and its targets are not yet in step.
+    Draining,
+    /// Closed, everything done.
+    Succeeded,
+    /// Closed, with dead letters, refused content, a target that pauses or waits, or a listing that held nothing.
+    Partial,
+    /// Closed, and nothing could be read.
+    Failed,
+    /// Cancelled.
+    Cancelled,
+}
+
+/// What one stage did in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct StageSummary {
+    /// Tasks.
+    pub tasks: u64,
+    /// The rest.
+    #[serde(flatten)]
+    pub counts: Counts,
+}
+
+/// What a run did to one target.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetSummary {
+    /// Made.
+    pub created: u64,
+    /// Changed.
+    pub updated: u64,
+    /// Removed.
+    pub deleted: u64,
+    /// In step already.
+    pub unchanged: u64,
+    /// Refused, or not yet known.
+    pub failed: u64,
+    /// Attempts in flight or of unknown end.
+    pub pending: u64,
+    /// Why it pauses or waits, if it does.
+    pub waits: Option<String>,
+    /// Work is left; due then, when that is known.
+    pub busy: bool,
+    /// When the target is due again.
+    pub next_at: Option<jobpipe_core::Millis>,
+}
+
+/// A run, for people.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunSummary {
+    /// Its id.
+    pub run: String,
+    /// Its import.
+    pub import: String,
+    /// How it stands.
+    pub state: Standing,
+    /// When it began.
+    pub started_at: jobpipe_core::Millis,
+    /// When it was closed.
+    pub ended_at: Option<jobpipe_core::Millis>,
+    /// By stage.
+    pub stages: BTreeMap<String, StageSummary>,
+    /// By the target's name.
+    pub targets: BTreeMap<String, TargetSummary>,
+    /// Files, by export.
+    pub files: BTreeMap<String, Written>,
+    /// Records declared gone.
+    pub gone: u64,
+    /// Why it is not clean or exhaustive.
+    pub reasons: Vec<String>,
+    /// Why removals wait.
+    pub guard: Option<String>,
+}
+
+/// Counts of a run by stage, read from its tasks, and how many tasks each stage has.
+pub async fn tally(cx: &Cx, run: &str) -> Result<(BTreeMap<String, Counts>, BTreeMap<String, u64>)> {
+    let mut counts: BTreeMap<String, Counts> = BTreeMap::new();
+    let mut tasks: BTreeMap<String, u64> = BTreeMap::new();
+    let mut after = String::new();
+    loop {
+        let page = cx.store.tasks_of(run, None, &after, cx.settings.page).await?;
+        let Some(last) = page.last() else { return Ok((counts, tasks)) };
+        after.clone_from(&last.task.id);
+        for task in &page {
+            *tasks.entry(task.task.stage.clone()).or_default() += 1;
+            for (stage, one) in task.result.iter().flat_map(|result| &result.counts) {
+                counts.entry(stage.clone()).or_default().add(one);
+                if *stage != task.task.stage {
+                    *tasks.entry(stage.clone()).or_default() += 1;
+                }
+            }
+        }
+    }
+}
+
+/// Everything about one run.
+pub async fn summary(cx: &Cx, id: &str) -> Result<RunSummary> {
+    let run = cx.run(id).await?.doc;
+    let facts = &run.open.facts;
+    let (counts, tasks) =
+        if run.state == RunState::Closed { (run.counts.clone(), run.tasks.clone()) } else { tally(cx, id).await? };
+    let layout = cx.layout(&run.open.definition).await?;
+    let mut stages: BTreeMap<String, StageSummary> = BTreeMap::new();
+    for stage in layout.working().chain(layout.files()) {
+        let counts = counts.get(&stage.name).copied().unwrap_or_default();
+        stages.insert(stage.name.clone(), StageSummary { tasks: tasks.get(&stage.name).copied().unwrap_or(0), counts });
+    }
+    let import = admission::import(cx, &facts.import).await?.doc;
+    let mut targets = run.targets.clone();
+    let noted = !targets.is_empty() && import.closed.as_ref().is_none_or(|closed| closed.run != id);
+    for (export, pinned) in run.open.targets.iter().filter(|_| !noted) {
+        for target in pinned {
+            let one = target_summary(cx, &import, &run, export, &target.id).await?;
+            let label =
+                if run.open.targets.len() > 1 { format!("{}/{export}", target.name) } else { target.name.clone() };
+            targets.insert(label, one);
+        }
+    }
+    Ok(RunSummary {
+        run: id.to_owned(),
+        import: facts.import.clone(),
+        state: if is_open(&import, id) { Standing::Running } else { standing(&run, &targets) },
+        started_at: facts.started_at,
+        ended_at: run.ended_at,
+        stages,
+        targets,
+        files: run.files.clone(),
+        gone: run.gone,
+        reasons: run.reasons.iter().map(|reason| format!("{}: {}", reason.stage, reason.what)).collect(),
+        guard: run.guard.clone(),
+    })
+}
+
+/// Notes in the last closed run what it did to its targets: rows tell only of the last run that moved them, and the next one is about to.
+pub(crate) async fn note_targets(cx: &Cx, import: &ImportDoc) -> Result<()> {
+    let Some(closed) = &import.closed else { return Ok(()) };
+    let mut summary = summary(cx, &closed.run).await?.targets;
+    for target in summary.values_mut() {
+        target.busy = false;
+        target.next_at = None;
+    }
+    loop {
+        let run = cx.run(&closed.run).await?;
+        if run.doc.targets == summary {
+            return Ok(());
+        }
+        let new = RunDoc { targets: summary.clone(), ..run.doc.clone() };
+        if docs::replace(&*cx.store, &*cx.ids, DocKind::Run, &closed.run, &run, new).await?.is_some() {
+            return Ok(());
+        }
+    }
+}
+
+/// A closed run still holds its import until one write frees it and says whom to wake: only then do targets know of it.
+fn is_open(import: &ImportDoc, run: &str) -> bool {
+    import.open.as_ref().is_some_and(|open| open.facts.run == run)
+}
+
+fn standing(run: &RunDoc, targets: &BTreeMap<String, TargetSummary>) -> Standing {
+    if run.state != RunState::Closed {
+        return Standing::Running;
+    }
+    if run.cancel {
+        return Standing::Cancelled;
+    }
+    if targets.values().any(|target| target.busy && target.waits.is_none()) {
+        return Standing::Draining;
+    }
+    let troubled = targets.values().any(|target| target.failed > 0 || target.waits.is_some());
+    if run.has_failed() {
+        Standing::Failed
+    } else if troubled || run.is_partial() {
+        Standing::Partial
+    } else {
+        Standing::Succeeded
+    }
+}
+
+async fn target_summary(
+    cx: &Cx,
+    import: &ImportDoc,
+    run: &RunDoc,
+    export: &str,
+    target: &str,
+) -> Result<TargetSummary> {
+    let facts = &run.open.facts;
+    let mut summary = TargetSummary::default();
+    let doc: Option<Read<TargetDoc>> = docs::read(&*cx.store, DocKind::Target, target).await?;
+    let Some(doc) = doc else {
+        summary.busy = run.state == RunState::Closed && !run.cancel;
+        return Ok(summary);
+    };
+    let doc = doc.doc;
+    summary.busy = doc.busy || doc.owner.is_some() || import.to_wake.contains(target);
+    summary.next_at = doc.next_at;
+    let mark = doc.marks.get(&format!("{}/{export}", facts.import));
+    // of one that was woken, what it waited for before says nothing until somebody has looked
+    let woken = doc.next_at == Some(0) || doc.owner.is_some() || import.to_wake.contains(target);
+    if !woken {
+        summary.waits = doc.paused.map(|pause| pause.why).or_else(|| mark.and_then(|mark| mark.waits.clone()));
+    }
+    let mut after: Option<RowId> = None;
+    loop {
+        let rows = cx.store.rows_of(target, after.as_ref(), cx.settings.page).await?;
+        let whole = rows.len() < cx.settings.page;
+        after = rows.last().map(|last| last.id.clone());
+        for row in rows.iter().filter(|row| row.id.import == facts.import && row.id.export == export) {
+            let this = row.last.filter(|last| last.seq == facts.seq);
+            if row.state != jobpipe_core::RowState::Idle {
+                summary.pending += 1;
+                continue;
+            }
+            match this.map(|last| last.op) {
+                Some(Some(Op::Create)) => summary.created += 1,
+                Some(Some(Op::Update)) => summary.updated += 1,
+                Some(Some(Op::Delete)) => summary.deleted += 1,
+                Some(None) => summary.failed += 1,
+                None => summary.unchanged += u64::from(row.post.is_some()),
+            }
+        }
+        if whole {
+            return Ok(summary);
+        }
+    }
+}
