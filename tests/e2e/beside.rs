@@ -115,3 +115,85 @@ fn a_run_can_be_cancelled_from_beside_and_without_an_engine() {
     assert_eq!(support::number(&done, ["targets", "acme-1", "created"]), 500);
     drop((site, runtime));
 }
+
+/// An import of a site of its own, of which one detail page is absent; gives both, once it was run and has a dead letter.
+#[expect(clippy::unwrap_used, reason = "a helper of tests fails by panicking")]
+fn with_a_letter(stage: &Stage) -> (career_site::Handle, String) {
+    let options = career_site::Options { offers: 6, ..Default::default() };
+    let site = stage.runtime.block_on(CareerSite::start(options)).unwrap();
+    let absent = Target::Detail(site.offers()[2].reference.clone());
+    site.answer(absent, Answer::Status(404), None);
+    let text = stage.project.read("import.yml").replace(&stage.site.base_url, &site.base_url);
+    stage.project.write("acme.yml", &text);
+    stage.project.write("import.yml", &stage.project.read("import.yml").replace("name: acme", "name: busy"));
+    let first = stage.project.jobpipe(&["run", "acme.yml", "--format", "json"]).expect(3).summary();
+    assert_eq!(stage.pages.report().totals.creates, 5);
+    (site, first["run"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn what_failed_is_done_again_by_an_engine_that_is_busy_and_once() {
+    let stage = stage();
+    let (site, first) = with_a_letter(&stage);
+    let project = &stage.project;
+    let mut busy = project.start(&["run", "import.yml", "--format", "json"]);
+    busy.wait_for(|line| line["event"] == "task_done");
+    site.clear_answers();
+    let mut again = project.start(&["dead", "retry", "--run", &first, "--format", "json"]);
+    again.wait_for(|line| line["message"].as_str().is_some_and(|text| text.starts_with("following acme@")));
+    let (status, lines) = again.end();
+    let done = lines.last().unwrap();
+    assert_eq!((status.code(), &done["state"]), (Some(0), &"succeeded".into()), "{done:#}");
+    assert_eq!(support::number(done, ["targets", "acme-1", "created"]), 1);
+    assert!(project.jobpipe(&["dead", "list"]).expect(0).out.contains("no dead letters"), "what is done is settled");
+    let nothing = project.jobpipe(&["dead", "retry", "--run", &first]).expect(0).out;
+    assert!(nothing.contains("no dead letters"), "{nothing}");
+    let runs = project.jobpipe(&["runs", "list", "--format", "json"]).expect(0).json();
+    assert_eq!(runs.iter().filter(|run| run["run"].as_str().unwrap().starts_with("acme@")).count(), 2, "{runs:#?}");
+    stage.site.clear_answers();
+    let (status, lines) = busy.end();
+    assert_eq!(status.code(), Some(0), "{:?}", lines.last());
+    let totals = stage.pages.report().totals;
+    assert_eq!((totals.creates, totals.dup_ever), (506, 0));
+}
+
+#[test]
+fn what_failed_is_done_again_once_when_the_busy_engine_is_killed() {
+    let stage = stage();
+    let (site, first) = with_a_letter(&stage);
+    let project = &stage.project;
+    let mut busy = project.start(&["run", "import.yml", "--format", "json"]);
+    busy.wait_for(|line| line["event"] == "task_done");
+    // the page comes back, but not yet: the engine is killed while it asks for it
+    site.clear_answers();
+    site.answer(Target::All, Answer::Status(503), None);
+    let mut again = project.start(&["dead", "retry", "--run", &first, "--format", "json"]);
+    again.wait_for(|line| line["message"].as_str().is_some_and(|text| text.starts_with("following acme@")));
+    busy.signal("KILL");
+    again.wait_for(|line| line["message"].as_str().is_some_and(|text| text.starts_with("going on with")));
+    site.clear_answers();
+    let (status, lines) = again.end();
+    assert_eq!(status.code(), Some(0), "{:?}", lines.last());
+    assert!(project.jobpipe(&["dead", "list"]).expect(0).out.contains("no dead letters"));
+    let runs = project.jobpipe(&["runs", "list", "--format", "json"]).expect(0).json();
+    assert_eq!(runs.iter().filter(|run| run["run"].as_str().unwrap().starts_with("acme@")).count(), 2, "{runs:#?}");
+    stage.site.clear_answers();
+    project.jobpipe(&["run", "import.yml", "--format", "json"]).expect(0);
+    let totals = stage.pages.report().totals;
+    assert_eq!((totals.creates, totals.dup_ever), (506, 0));
+}
+
+#[test]
+fn letters_are_dropped_beside_an_engine() {
+    let stage = stage();
+    let (_site, first) = with_a_letter(&stage);
+    let project = &stage.project;
+    let mut busy = project.start(&["run", "import.yml", "--format", "json"]);
+    busy.wait_for(|line| line["event"] == "task_done");
+    let dropped = project.jobpipe(&["dead", "drop", "--run", &first]).expect(0).out;
+    assert!(dropped.contains("dropped 1"), "{dropped}");
+    assert!(project.jobpipe(&["dead", "list"]).expect(0).out.contains("no dead letters"));
+    stage.site.clear_answers();
+    let (status, lines) = busy.end();
+    assert_eq!(status.code(), Some(0), "{:?}", lines.last());
+}

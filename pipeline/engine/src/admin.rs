@@ -157,6 +157,7 @@ pub async fn obey(cx: &Cx) -> Result<()> {
             }
             Command::Cancel { run } => cancel(cx, &run).await,
             Command::Approve { run } => approve(cx, &run).await,
+            Command::Forget { letters } => crate::repair::forget(cx, &letters).await.map(|_| ()),
         };
         match done {
             Err(EngineError::Refused { code, message }) => {

@@ -66,6 +66,11 @@ pub enum Command {
         /// The run's id.
         run: String,
     },
+    /// Remove dead letters.
+    Forget {
+        /// Their ids, each with its run: see [`crate::forget_letters`].
+        letters: Vec<(String, String)>,
+    },
     /// Do something to a deployed import; the engine puts an [`Command::Answer`] in its place.
     Order(crate::scheduler::Order),
     /// What became of an order. It is kept for a while, for whoever asked.

@@ -51,4 +51,5 @@ pub use dispatch::Dispatch;
 pub use epoch::renew as renew_epoch;
 pub use error::{EngineError, Result};
 pub use fleet_limiter::FleetLimiter;
+pub use repair::forget as forget_letters;
 pub use worker::{serve, serve_schedules};

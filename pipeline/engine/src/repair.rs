@@ -63,6 +63,18 @@ pub(crate) async fn roots(cx: &Cx, run: &str) -> Result<Vec<NewTask>> {
     Ok(serde_json::from_slice(&bytes).map_err(|error| corrupt(error.to_string()))?)
 }
 
+/// Removes dead letters, each named with the run that it is of: one that another run has put in its place stays. Gives how
+/// many went; doing it twice is doing it once.
+pub async fn forget(cx: &Cx, letters: &[(String, String)]) -> Result<usize> {
+    let mut same = Vec::new();
+    for (id, run) in letters {
+        let found = cx.store.dead_one(id).await?;
+        same.extend(found.filter(|found| found.run == *run).map(|found| found.id));
+    }
+    cx.store.dead_delete(&same).await?;
+    Ok(same.len())
+}
+
 /// What is to be worked on.
 struct Inputs<'a> {
     cx: &'a Cx,

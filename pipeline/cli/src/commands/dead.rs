@@ -3,15 +3,22 @@
 use crate::again::{How, again};
 use crate::compose;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::onlooker::TICK;
 use crate::place::{Place, Where};
 use crate::terminal;
 use crate::watch::Format;
-use jobpipe_core::{DeadLetter, StateStore, utc_text};
+use jobpipe_core::{DeadLetter, DocKind, StateStore, StoreError, utc_text};
 use jobpipe_embedded::EngineLock;
-use jobpipe_engine::{Cx, admin};
+use jobpipe_engine::docs::Command;
+use jobpipe_engine::{Cx, admin, forget_letters};
+use std::time::Duration;
 
 /// Characters of an id in lists; `show` takes any beginning of an id that is the only one.
 const SHORT: usize = 12;
+/// Letters that an engine is asked to remove at a time.
+const AT_ONCE: usize = 1_000;
+/// How long it may take for that.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What was given up, and why.
 #[derive(Debug, clap::Args)]
@@ -229,15 +236,46 @@ async fn drop_letters(args: Discard) -> Outcome {
 
 /// Removes these letters, unless others were put in their places.
 async fn remove(place: &Place, letters: &[DeadLetter]) -> Outcome<usize> {
-    let _lock = place.servers.is_none().then(|| EngineLock::acquire(&place.state)).transpose()?;
-    let cx = compose::writer(place).await?;
-    let mut same = Vec::new();
-    for letter in letters {
-        let found = cx.store.dead_one(&letter.id).await?;
-        same.extend(found.filter(|found| found.run == letter.run).map(|found| found.id));
+    let named: Vec<_> = letters.iter().map(|letter| (letter.id.clone(), letter.run.clone())).collect();
+    if place.servers.is_some() {
+        return Ok(forget_letters(&*compose::writer(place).await?, &named).await?);
     }
-    cx.store.dead_delete(&same).await?;
-    Ok(same.len())
+    let mut count = 0;
+    for few in named.chunks(AT_ONCE) {
+        count += remove_in_folder(place, few).await?;
+    }
+    Ok(count)
+}
+
+/// In a folder the engine alone writes: this process is it for a moment, or asks the one at work.
+async fn remove_in_folder(place: &Place, named: &[(String, String)]) -> Outcome<usize> {
+    loop {
+        let busy = match EngineLock::acquire(&place.state) {
+            Ok(_lock) => return Ok(forget_letters(&*compose::writer(place).await?, named).await?),
+            Err(busy @ StoreError::Busy { .. }) => busy,
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(count) = ask_to_remove(place, named, busy).await? {
+            return Ok(count);
+        }
+    }
+}
+
+/// Asks the engine at work to remove letters; `None` when it ended before it did. `busy` says who it is.
+async fn ask_to_remove(place: &Place, named: &[(String, String)], busy: StoreError) -> Outcome<Option<usize>> {
+    let cx = compose::reader(place).await?;
+    let wish = admin::wish(&cx, &Command::Forget { letters: named.to_vec() }).await?;
+    let until = cx.clock.monotonic() + PATIENCE;
+    while cx.store.doc(DocKind::Command, &wish).await?.is_some() {
+        if EngineLock::acquire(&place.state).is_ok() {
+            return Ok(None);
+        }
+        if cx.clock.monotonic() > until {
+            return Err(busy.into());
+        }
+        cx.clock.sleep(TICK).await;
+    }
+    Ok(Some(named.len()))
 }
 
 async fn find(store: &dyn StateStore, id: &str) -> Outcome<DeadLetter> {
