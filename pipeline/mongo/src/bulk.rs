@@ -85,8 +85,8 @@ pub(crate) async fn apply_at_once(
             Op::Update(statement) => updates.push(at, write.id, write.mark, statement),
         }
     }
-    let inserted = insert_each(link, coll, &inserts.documents);
-    let updated = update_each(link, coll, &updates.documents);
+    let inserted = each(link, coll, INSERT, &inserts.documents);
+    let updated = each(link, coll, UPDATE, &updates.documents);
     let (inserted, updated) = futures::try_join!(inserted, updated)?;
     let elements = inserts.marks.into_iter().chain(updates.marks);
     let told: Vec<_> = elements.zip(inserted.into_iter().chain(updated)).collect();
@@ -192,18 +192,32 @@ async fn ask_in_parts<T: Send + 'static>(
     Ok(told)
 }
 
-/// Inserts each if absent; what became of them.
-pub(crate) async fn insert_each(
+/// What is done with elements: how it is asked, and what the answer says of each.
+#[derive(Clone, Copy)]
+pub(crate) struct Verb {
+    command: Command,
+    judge: fn(&Document, usize, bool) -> Result<Vec<Told>, Fault>,
+}
+
+/// Inserts each document if absent.
+pub(crate) const INSERT: Verb = Verb { command: insert_command, judge: inserted };
+
+/// Applies each statement where it matches. A refused upsert (another has inserted meanwhile) did not.
+pub(crate) const UPDATE: Verb = Verb { command: update_command, judge: updated };
+
+/// What became of each element.
+pub(crate) async fn each(
     link: &Arc<Link>,
     coll: &'static str,
-    documents: &[RawDocumentBuf],
+    verb: Verb,
+    elements: &[RawDocumentBuf],
 ) -> StoreResult<Vec<Told>> {
-    Ok(ask_in_parts(link, coll, documents, insert_command, inserted).await?.concat())
+    Ok(ask_in_parts(link, coll, elements, verb.command, verb.judge).await?.concat())
 }
 
 /// Inserts each if absent, all for one caller.
 pub(crate) async fn insert(link: &Arc<Link>, coll: &'static str, documents: &[RawDocumentBuf]) -> StoreResult<()> {
-    for told in insert_each(link, coll, documents).await? {
+    for told in each(link, coll, INSERT, documents).await? {
         told.map_err(|word| link.place.unavailable(&word))?;
     }
     Ok(())
@@ -225,23 +239,14 @@ fn inserted(answer: &Document, count: usize, again: bool) -> Result<Vec<Told>, F
     Ok(told)
 }
 
-/// Applies each statement; which matched. A refused upsert (another has inserted meanwhile) did not.
-pub(crate) async fn update_each(
-    link: &Arc<Link>,
-    coll: &'static str,
-    statements: &[RawDocumentBuf],
-) -> StoreResult<Vec<Told>> {
-    Ok(ask_in_parts(link, coll, statements, update_command, updated).await?.concat())
-}
-
-/// The same, all for one caller: applied, not applied, or not known.
+/// Applies each, all for one caller: applied, not applied, or not known.
 pub(crate) async fn update(
     link: &Arc<Link>,
     coll: &'static str,
     statements: &[Document],
 ) -> StoreResult<Vec<Option<bool>>> {
     let statements = statements.iter().map(raw).collect::<StoreResult<Vec<_>>>()?;
-    let told = update_each(link, coll, &statements).await?;
+    let told = each(link, coll, UPDATE, &statements).await?;
     told.into_iter().map(|told| told.map_err(|word| link.place.unavailable(&word))).collect()
 }
 

@@ -87,7 +87,7 @@ fn document(write: &Write) -> Option<&str> {
 }
 
 async fn insert(link: Arc<Link>, coll: &'static str, documents: Vec<RawDocumentBuf>) -> Answers<()> {
-    let told = bulk::insert_each(&link, coll, &documents).await?;
+    let told = bulk::each(&link, coll, bulk::INSERT, &documents).await?;
     let one = |told: Told| told.map(|_| ()).map_err(|word| link.place.unavailable(&word));
     Ok(told.into_iter().map(one).collect())
 }

@@ -29,7 +29,7 @@ pub(crate) fn fingerprints(run: &str, stage: &str, fingerprints: &[String], task
 /// Inserts each if absent; those that were there are read back: true for each that is its task's.
 pub(crate) async fn send(link: &Arc<Link>, prints: Vec<Fingerprint>) -> Answers<bool> {
     let documents = prints.iter().map(|print| bulk::raw(&doc! { "_id": &print.key, "task": &*print.task }));
-    let told = bulk::insert_each(link, SEEN, &documents.collect::<StoreResult<Vec<_>>>()?).await?;
+    let told = bulk::each(link, SEEN, bulk::INSERT, &documents.collect::<StoreResult<Vec<_>>>()?).await?;
     let others = prints.iter().zip(&told).filter(|(_, told)| matches!(told, Ok(Some(false) | None)));
     let found = read::by_ids(link, SEEN, others.map(|(print, _)| print.key.clone()).collect(), &["task"]).await?;
     let is_own = |print: &Fingerprint| -> StoreResult<bool> {

@@ -60,7 +60,7 @@ pub(crate) async fn send(link: &Arc<Link>, wishes: Vec<Wish>) -> Answers<Option<
     }
     let statements = wishes.iter().map(|wish| doc! { "q": wish.query(), "u": wish.change() });
     let statements = statements.map(|statement| bulk::raw(&statement)).collect::<StoreResult<Vec<_>>>()?;
-    let told = bulk::update_each(link, TASKS, &statements).await?;
+    let told = bulk::each(link, TASKS, bulk::UPDATE, &statements).await?;
     let unclear = wishes.iter().zip(&told).filter(|(_, told)| matches!(told, Ok(Some(true) | None)));
     let mut found = read::by_ids(link, TASKS, unclear.map(|(wish, _)| wish.key.clone()).collect(), &[]).await?;
     let claimed = wishes.iter().zip(told).map(|(wish, told)| {
