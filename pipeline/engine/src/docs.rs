@@ -24,10 +24,16 @@ pub trait Kept: Serialize + Sync {
 
 impl Kept for Plan {}
 impl Kept for RunDoc {}
-impl Kept for TargetDoc {}
 impl Kept for EpochDoc {}
 impl Kept for Command {}
 impl Kept for Deployed {}
+
+impl Kept for TargetDoc {
+    /// When it is to be drained; while somebody does, it is not due.
+    fn due(&self) -> Option<Millis> {
+        self.next_at.filter(|_| self.owner.is_none())
+    }
+}
 
 impl Kept for ScheduleDoc {
     fn due(&self) -> Option<Millis> {

@@ -1,7 +1,7 @@
 //! The loops of one engine: dispatch, work, close, drain, sweep. Each takes steps that stand for themselves.
 
 use crate::cx::Cx;
-use crate::docs::{Read, TargetDoc};
+use crate::docs::TargetDoc;
 use crate::error::{EngineError, Result};
 use crate::gate::Gate;
 use crate::leases::{self, Claim, Held};
@@ -229,26 +229,26 @@ fn joined(done: std::result::Result<Result<String>, tokio::task::JoinError>) -> 
     })
 }
 
-/// Targets that are due and free, and when the next one will be.
+/// Targets that are due and free; where none is, when the next one will be.
 async fn due_targets(cx: &Cx) -> Result<(VecDeque<String>, Option<Millis>)> {
     let now = cx.now();
     let mut due = VecDeque::new();
-    let mut next: Option<Millis> = None;
-    let mut after = String::new();
+    let mut after = (Millis::MIN, String::new());
     loop {
-        let page: Vec<(String, Option<Read<TargetDoc>>)> =
-            versions::page(cx, DocKind::Target, &after, cx.settings.page).await?;
-        let Some((last, _)) = page.last() else { return Ok((due, next)) };
-        after.clone_from(last);
-        for (id, read) in page {
-            let Some(read) = read else { continue };
-            match read.doc.next_at {
-                Some(at) if read.doc.owner.is_none() && at <= now => due.push_back(id),
-                Some(at) if read.doc.owner.is_none() => next = Some(next.map_or(at, |next| next.min(at))),
-                _ => {}
-            }
+        let page = versions::due::<TargetDoc>(cx, DocKind::Target, now, (after.0, &after.1)).await?;
+        let Some((last, at, _)) = page.last() else { break };
+        after = (*at, last.clone());
+        let is_last = page.len() < cx.settings.page;
+        due.extend(page.into_iter().filter_map(|(id, _, read)| read.map(|_| id)));
+        if is_last {
+            break;
         }
     }
+    if !due.is_empty() {
+        return Ok((due, None));
+    }
+    let next = cx.store.docs_due(DocKind::Target, Millis::MAX, (Millis::MIN, ""), 1).await?;
+    Ok((due, next.first().and_then(|(_, doc)| doc.due)))
 }
 
 /// Repeats what a crash may have skipped.
