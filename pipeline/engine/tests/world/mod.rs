@@ -9,8 +9,8 @@
     reason = "each test file uses its own part of the world"
 )]
 
-pub mod hosts;
 pub mod hands;
+pub mod hosts;
 pub mod launching;
 mod notices;
 mod outage;
