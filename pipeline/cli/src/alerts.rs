@@ -95,9 +95,9 @@ impl Alerts {
         self.down.clear();
         let now = cx.store.time().await?;
         let all = deploy::all(cx).await?;
-        let is_known = |name: &String| all.iter().any(|(known, _)| known == name);
-        self.left.retain(|name, _| is_known(name));
-        self.complaints.retain(|name, _| is_known(name));
+        let names: BTreeSet<&String> = all.iter().map(|(name, _)| name).collect();
+        self.left.retain(|name, _| names.contains(name));
+        self.complaints.retain(|name, _| names.contains(name));
         for (name, read) in all {
             let import: Option<Read<ImportDoc>> = docs::read(&*cx.store, DocKind::Import, &name).await?;
             let import = import.map(|read| read.doc).unwrap_or_default();
@@ -105,11 +105,11 @@ impl Alerts {
             let last = if is_asked { last_run(cx, &import).await? } else { None };
             let ended = last.and_then(|run| run.ended_at);
             let found = trouble(&read.doc, &import, ended, now, self.fresh);
+            let state = found.as_ref().map_or("well", |found| found.kind);
             let Some((text, told)) = to_tell(found.as_ref(), read.doc.told.as_ref(), now, self.repeat) else {
-                self.tell_the_rest(said, &name).await;
+                self.tell_the_rest(said, &name, state).await;
                 continue;
             };
-            let state = found.as_ref().map_or("well", |found| found.kind);
             let since = match state {
                 "paused" => import.paused.as_ref().map(|paused| paused.at),
                 "failed" | "stale" => ended,
@@ -162,9 +162,10 @@ impl Alerts {
         Ok(())
     }
 
-    /// Sends what is still owed of an import's last message.
-    async fn tell_the_rest(&mut self, said: &Sender<String>, name: &str) {
-        let Some(Left { message, ways }) = self.left.remove(name) else { return };
+    /// Sends what is still owed of an import's last message, if it is still so.
+    async fn tell_the_rest(&mut self, said: &Sender<String>, name: &str, state: &str) {
+        let left = self.left.remove(name).filter(|left| left.message.state == state);
+        let Some(Left { message, ways }) = left else { return };
         let (owed, _told_before) = self.send(&ways, &message).await;
         if owed.is_empty() {
             let _nobody = said.send(format!("alert: {}: now all were told", message.import)).await;
