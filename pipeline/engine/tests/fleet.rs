@@ -14,12 +14,11 @@ use jobpipe_core::{
 use jobpipe_engine::admin::{self, Standing};
 use jobpipe_engine::admission::{self, Admitted, Wish};
 use jobpipe_engine::failpoint::NoFailpoints;
-use jobpipe_engine::{Cx, EngineError, EngineSettings, serve, workers};
+use jobpipe_engine::{Cx, EngineSettings, workers};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
-use world::{Outage, TestStop, World};
+use world::{Outage, Process, TestStop, World};
 
 const TTL: Duration = Duration::from_secs(60);
 
@@ -64,25 +63,6 @@ struct Ground {
     broker: Arc<Shared>,
 }
 
-/// One engine at work.
-struct Process {
-    cx: Arc<Cx>,
-    stop: Arc<TestStop>,
-    engine: JoinHandle<Result<(), EngineError>>,
-}
-
-impl Process {
-    async fn end(self) {
-        self.stop.stop();
-        self.engine.await.unwrap().unwrap();
-    }
-
-    async fn kill(self) {
-        self.engine.abort();
-        assert!(self.engine.await.unwrap_err().is_cancelled());
-    }
-}
-
 impl Ground {
     fn new(offers: u32) -> Self {
         let world =
@@ -104,8 +84,7 @@ impl Ground {
     }
 
     fn start_with(cx: Cx, stop: Arc<TestStop>) -> Process {
-        let cx = Arc::new(cx);
-        Process { engine: tokio::spawn(serve(Arc::clone(&cx))), cx, stop }
+        Process::of(Arc::new(cx), stop)
     }
 
     async fn admit(&self) -> String {

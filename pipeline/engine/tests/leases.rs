@@ -10,42 +10,15 @@ use jobpipe_engine::admin::{self, Standing};
 use jobpipe_engine::admission::{self, Admitted, Wish};
 use jobpipe_engine::docs::{self, Read, TargetDoc};
 use jobpipe_engine::failpoint::{NoFailpoints, Point};
-use jobpipe_engine::{Cx, EngineError, serve};
+use jobpipe_engine::{Cx, EngineError};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
-use world::{DieAt, TestStop, World};
+use world::{DieAt, Process, World};
 
 const TTL: Duration = Duration::from_secs(60);
 /// A takeover comes with a sweep (5 s), and the first look came with one.
 const SWEEPS: Duration = Duration::from_secs(11);
-
-/// A process at work.
-struct Process {
-    cx: Arc<Cx>,
-    stop: Arc<TestStop>,
-    engine: JoinHandle<Result<(), EngineError>>,
-}
-
-impl Process {
-    fn start(world: &World) -> Self {
-        let (cx, stop) = world.cx(Arc::new(NoFailpoints));
-        let engine = tokio::spawn(serve(Arc::clone(&cx)));
-        Self { cx, stop, engine }
-    }
-
-    /// As by kill -9: nothing is given back.
-    async fn kill(self) {
-        self.engine.abort();
-        assert!(self.engine.await.unwrap_err().is_cancelled());
-    }
-
-    async fn end(self) {
-        self.stop.stop();
-        self.engine.await.unwrap().unwrap();
-    }
-}
 
 async fn admit(world: &World) -> String {
     let (cx, _) = world.cx(Arc::new(NoFailpoints));
@@ -101,11 +74,11 @@ async fn a_task_of_a_dead_process_is_taken_over_after_the_ttl_and_not_before() {
     let world = shared(12);
     late(&world, "list/0", Duration::from_secs(86_400));
     let run = admit(&world).await;
-    let first = Process::start(&world);
+    let first = Process::start(&world, Arc::new(NoFailpoints));
     until("the first reads", async || world.source.lock().unwrap().slow.is_empty()).await;
     first.kill().await;
     let task = running(&world, &run).await.remove(0);
-    let second = Process::start(&world);
+    let second = Process::start(&world, Arc::new(NoFailpoints));
     let begun = Instant::now();
     sleep(TTL.checked_sub(Duration::from_millis(10)).unwrap()).await;
     assert_eq!(running(&world, &run).await, std::slice::from_ref(&task), "nothing is taken within the time to live");
@@ -122,10 +95,10 @@ async fn a_slow_task_whose_owner_lives_is_left_to_it() {
     let world = shared(12);
     late(&world, "list/0", TTL * 10);
     let run = admit(&world).await;
-    let first = Process::start(&world);
+    let first = Process::start(&world, Arc::new(NoFailpoints));
     until("the first claims", async || !running(&world, &run).await.is_empty()).await;
     let task = running(&world, &run).await.remove(0);
-    let second = Process::start(&world);
+    let second = Process::start(&world, Arc::new(NoFailpoints));
     closed_and_in_step(&world, &second.cx, &run).await;
     let done = only(&world, &task.task.id).await;
     assert_eq!((done.fence, done.owner.as_str()), (1, first.cx.owner.as_str()));
@@ -142,11 +115,11 @@ async fn a_process_that_stops_renews_what_it_still_finishes() {
     // it gets 15 s for what it has begun
     late(&world, "list/0", ttl * 3);
     let run = admit(&world).await;
-    let first = Process::start(&world);
+    let first = Process::start(&world, Arc::new(NoFailpoints));
     until("the first claims", async || !running(&world, &run).await.is_empty()).await;
     let task = running(&world, &run).await.remove(0);
     first.stop.stop();
-    let second = Process::start(&world);
+    let second = Process::start(&world, Arc::new(NoFailpoints));
     closed_and_in_step(&world, &second.cx, &run).await;
     let done = only(&world, &task.task.id).await;
     assert_eq!((done.fence, done.owner.as_str()), (1, first.cx.owner.as_str()));
@@ -162,12 +135,12 @@ async fn the_late_commit_of_one_who_was_taken_over_is_refused() {
     let run = admit(&world).await;
     // one that believes itself alone renews nothing: as if it hung
     world.lease_ttl = None;
-    let zombie = Process::start(&world);
+    let zombie = Process::start(&world, Arc::new(NoFailpoints));
     world.lease_ttl = Some(TTL);
     let works_on = |task: &Task| format!("{:?}", task.task.input).contains("offer/o003");
     until("the zombie claims", async || running(&world, &run).await.iter().any(works_on)).await;
     let task = running(&world, &run).await.into_iter().find(works_on).unwrap();
-    let second = Process::start(&world);
+    let second = Process::start(&world, Arc::new(NoFailpoints));
     until("the takeover", async || only(&world, &task.task.id).await.fence > task.fence).await;
     world.source.lock().unwrap().offers.get_mut("o003").unwrap().title = "read late".into();
     let done = async || only(&world, &task.task.id).await;
@@ -188,7 +161,7 @@ async fn a_target_of_a_dead_process_is_taken_over_after_the_ttl_and_not_before()
     let world = shared(12);
     world.pages.lock().unwrap().slow = Some(Duration::from_secs(86_400));
     let run = admit(&world).await;
-    let first = Process::start(&world);
+    let first = Process::start(&world, Arc::new(NoFailpoints));
     until("the first drains", async || {
         world.pages.lock().unwrap().slow.is_none() && target(&world, "p1").await.unwrap().owner.is_some()
     })
@@ -197,7 +170,7 @@ async fn a_target_of_a_dead_process_is_taken_over_after_the_ttl_and_not_before()
     let held = target(&world, "p1").await.unwrap();
     // its first confirmed post resets the count of crashes
     world.pages.lock().unwrap().slow = Some(Duration::from_secs(1));
-    let second = Process::start(&world);
+    let second = Process::start(&world, Arc::new(NoFailpoints));
     let begun = Instant::now();
     sleep(TTL.checked_sub(Duration::from_millis(10)).unwrap()).await;
     let now = target(&world, "p1").await.unwrap();
@@ -214,11 +187,11 @@ async fn a_slow_target_whose_owner_lives_is_left_to_it() {
     let world = shared(12);
     world.pages.lock().unwrap().slow = Some(TTL * 5);
     let run = admit(&world).await;
-    let first = Process::start(&world);
+    let first = Process::start(&world, Arc::new(NoFailpoints));
     until("the first drains", async || world.pages.lock().unwrap().slow.is_none()).await;
     let held = target(&world, "p1").await.unwrap();
     assert_eq!(held.owner.as_ref(), Some(&first.cx.owner));
-    let second = Process::start(&world);
+    let second = Process::start(&world, Arc::new(NoFailpoints));
     sleep(TTL * 4).await;
     let now = target(&world, "p1").await.unwrap();
     assert_eq!((now.fence, now.owner, now.crashes), (held.fence, held.owner, 0));
@@ -238,7 +211,7 @@ async fn roots_that_come_late_find_no_way_into_a_cancelled_run() {
     let run = open.facts.run.clone();
     let (cx, _) = world.cx(Arc::new(NoFailpoints));
     admin::cancel(&cx, &run).await.unwrap();
-    let engine = Process::start(&world);
+    let engine = Process::start(&world, Arc::new(NoFailpoints));
     until("the run ends", async || admin::summary(&cx, &run).await.unwrap().state == Standing::Cancelled).await;
     engine.end().await;
     admission::ensure(&cx, &open).await.unwrap();

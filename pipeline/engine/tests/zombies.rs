@@ -12,10 +12,8 @@ use jobpipe_engine::{admin, renew_epoch};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
-use world::hands::{
-    Between, Process, admit, change, done, edit, id, make_unknown, now, row, run, run_with, target, until,
-};
-use world::{Fault, World};
+use world::hands::{Between, admit, change, done, edit, id, make_unknown, now, row, run, run_with, target, until};
+use world::{Fault, Process, World};
 
 const DAY: Millis = 86_400_000;
 

@@ -1,6 +1,6 @@
 //! Several hands at one target: processes step by step, and rows and targets as others leave them.
 
-use super::{TestStop, World};
+use super::{Process, World};
 use jobpipe_core::{Attempt, DocKind, Millis, Op, Plan, Row, RowId, RowState, RowStore, RowWrite, StateStore};
 use jobpipe_engine::admin::{self, Standing};
 use jobpipe_engine::admission::{self, Admitted, Wish};
@@ -45,25 +45,6 @@ impl<F: FnOnce() + Send> Failpoints for Between<F> {
             act();
         }
         Ok(())
-    }
-}
-
-pub struct Process {
-    pub cx: Arc<Cx>,
-    pub stop: Arc<TestStop>,
-    pub engine: JoinHandle<Result<(), EngineError>>,
-}
-
-impl Process {
-    pub fn start(world: &World, failpoints: Arc<dyn Failpoints>) -> Self {
-        let (cx, stop) = world.cx(failpoints);
-        let engine = tokio::spawn(serve(Arc::clone(&cx)));
-        Self { cx, stop, engine }
-    }
-
-    pub async fn end(self) {
-        self.stop.stop();
-        self.engine.await.unwrap().unwrap();
     }
 }
 

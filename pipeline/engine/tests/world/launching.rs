@@ -1,6 +1,6 @@
 //! Processes that launch deployed imports, and what is asked of them.
 
-use super::{TestStop, World};
+use super::{Process, World};
 use jobpipe_core::{DocKind, Plan};
 use jobpipe_engine::docs::{self, Command, Read, RunDoc, RunState};
 use jobpipe_engine::event::{Events, NoEvents};
@@ -22,18 +22,6 @@ pub fn plan(world: &World, name: &str, schedule: Json) -> Plan {
     Plan { name: name.to_owned(), schedule: Some(schedule), ..world.plan() }
 }
 
-pub struct Process {
-    pub stop: Arc<TestStop>,
-    pub engine: JoinHandle<Result<(), EngineError>>,
-}
-
-impl Process {
-    pub async fn end(self) {
-        self.stop.stop();
-        self.engine.await.unwrap().unwrap();
-    }
-}
-
 /// A process that launches what is due; with `works`, it works on it, too.
 pub fn start(world: &World, works: bool, failpoints: Arc<dyn Failpoints>) -> Process {
     start_watched(world, works, failpoints, Arc::new(NoEvents))
@@ -47,8 +35,11 @@ pub fn start_watched(world: &World, works: bool, failpoints: Arc<dyn Failpoints>
     let (tick, sweep_every) = (Duration::from_secs(4), Duration::from_secs(20));
     let settings = EngineSettings { launches: true, tick, sweep_every, ..cx.settings.clone() };
     let cx = Arc::new(Cx { settings, ..cx });
-    let engine = if works { tokio::spawn(serve(cx)) } else { tokio::spawn(serve_schedules(cx)) };
-    Process { stop, engine }
+    if works {
+        return Process::of(cx, stop);
+    }
+    let engine = tokio::spawn(serve_schedules(Arc::clone(&cx)));
+    Process { cx, stop, engine }
 }
 
 pub fn cx(world: &World) -> Arc<Cx> {

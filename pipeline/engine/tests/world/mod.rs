@@ -15,12 +15,14 @@ pub mod launching;
 mod notices;
 mod outage;
 mod page;
+mod process;
 mod source;
 
 pub use notices::{Launches, Notices};
 pub use outage::Outage;
 pub use page::Fault;
 use page::Pages;
+pub use process::Process;
 pub use source::Offer;
 use source::Source;
 
