@@ -307,7 +307,7 @@ impl Reading<'_, '_> {
             settings.limits.workers = self.cx.small_count(&at, 1);
         }
         if let Some(at) = keys.take("task") {
-            put(&mut settings.limits.task, self.parsed::<Period>(&at, "a duration such as 10m"));
+            put(&mut settings.limits.task, self.task_time(&at));
         }
         if let Some(at) = keys.take("body") {
             put(&mut settings.limits.body, self.parsed::<Size>(&at, "a size such as 10MiB"));
@@ -317,6 +317,17 @@ impl Reading<'_, '_> {
         }
         keys.later(self.cx, &["memory", "jobs"]);
         keys.finish(self.cx);
+    }
+
+    /// A duration in which a task can do something.
+    fn task_time(&mut self, at: &At<'_>) -> Option<Period> {
+        const EXPECTED: &str = "a duration of at least 1s, such as 10m";
+        let time: Period = self.parsed(at, EXPECTED)?;
+        if time.ms() < 1_000 {
+            let shown = self.cx.text(at, EXPECTED)?;
+            return self.cx.bad_word(at, shown, EXPECTED);
+        }
+        Some(time)
     }
 }
 

@@ -335,6 +335,7 @@ fn servers_that_cannot_be_are_refused_without_showing_them() {
     assert_eq!(codes("store: mongodb://u:canary@db.test/x\n"), [("JP066", false)]);
     assert_eq!(codes("store: mysql://u:canary@db.test/x\n"), [("JP066", true)]);
     assert_eq!(codes("store: [mongodb://a, mongodb://b]\n"), [("JP022", true)]);
+    assert_eq!(codes("limits: { task: 0s }\n"), [("JP024", true)], "no task would ever ask anything");
     assert_eq!(codes("broker: [amqp://a, embedded]\nstore: mongodb://x\n"), [("JP024", true)]);
 }
 
