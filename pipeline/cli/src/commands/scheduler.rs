@@ -5,12 +5,12 @@ use crate::commands::worker::connected;
 use crate::compose::{self, Machine, Parts};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::fleet::links::{self, Teller};
+use crate::log;
 use crate::place::{OfProject, Place};
 use crate::registry::{self, Wiring};
 use crate::serving::{Beside, Serving};
 use crate::stop::{self, StopFlag};
 use crate::watch::{self, Format};
-use crate::log;
 use std::sync::Arc;
 
 const FIRST_SIGNAL: &str =
