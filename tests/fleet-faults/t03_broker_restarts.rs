@@ -12,7 +12,7 @@ fn t03_broker_restarts() {
     let mut chance = Chance::new();
     let mut line = Line::new("T3", &chance);
     // slow enough that posting lasts longer than the restarts
-    let wanted = Wanted { offers: size(150, 900), pages: 2, pace: size(50, 20), ..Wanted::default() };
+    let wanted = Wanted { offers: size(150, 900), pages: 2, pace: size(50, 12), ..Wanted::default() };
     let mut fleet = Fleet::start(wanted, servers());
     let run = fleet.submit();
     let mut slowest = Duration::ZERO;
