@@ -5,6 +5,7 @@ use crate::line::Line;
 use crate::project::{Import, Page};
 use crate::rabbitmq;
 use crate::servers::{self, Mongo, Servers, Worker, machine};
+use crate::sizes::size;
 use crate::support::{Project, runtime};
 use career_site::{CareerSite, Status};
 use fbsim::{Expectation, ExpectedPost, FbSim};
@@ -14,7 +15,11 @@ use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 /// What any wait may take before the test has failed.
-const LONG: Duration = Duration::from_secs(180);
+fn long() -> Duration {
+    // what was armed when its sender died may have to settle for ten minutes
+    Duration::from_secs(size(180, 1_200))
+}
+
 /// How often a test looks at the world.
 const LOOK: Duration = Duration::from_millis(2);
 
@@ -112,7 +117,7 @@ impl Fleet {
     /// Waits until so much more was done, or the run has ended; false when it has.
     pub fn wait_for_more(&self, run: &str, more: u64) -> bool {
         let from = self.progress();
-        let until = Instant::now() + LONG;
+        let until = Instant::now() + long();
         let mut looked = Instant::now();
         while self.progress() < from + more {
             if looked.elapsed() > Duration::from_secs(1) {
@@ -138,7 +143,7 @@ impl Fleet {
     /// Waits for its end, which must be a good one.
     #[track_caller]
     pub fn succeeds(&self, run: &str) -> Json {
-        let until = Instant::now() + LONG;
+        let until = Instant::now() + long();
         loop {
             let shown = self.shown(run);
             match shown["state"].as_str() {
