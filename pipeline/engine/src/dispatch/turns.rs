@@ -110,7 +110,7 @@ impl Turns {
         &mut self,
         cx: &Cx,
         queue: &str,
-        open: &[(String, Arc<Layout>)],
+        open: &[Open],
         places: &[Place],
         mut room: usize,
     ) -> Result<usize> {
