@@ -9,10 +9,28 @@ use url::Url;
 use super::transport::reason;
 use super::{HttpError, HttpLimits, shown_url};
 
-/// The whole body, or why not. What is counted has been decompressed, so a bomb ends at the limit.
-pub(crate) async fn read_body(response: &mut Response, url: &Url, limits: &HttpLimits) -> Result<Vec<u8>, HttpError> {
-    let too_large = || HttpError::TooLarge { url: shown_url(url), limit: limits.body };
-    if response.content_length().is_some_and(|length| length > limits.body as u64) {
+/// What becomes of a body that is longer than its bound, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bound {
+    /// It is refused.
+    Whole(usize),
+    /// Its beginning is taken.
+    Beginning(usize),
+}
+
+/// The body up to its bound, or why not. What is counted has been decompressed, so a bomb ends at the bound.
+pub(crate) async fn read_body(
+    response: &mut Response,
+    url: &Url,
+    limits: &HttpLimits,
+    bound: Bound,
+) -> Result<Vec<u8>, HttpError> {
+    let (most, cuts) = match bound {
+        Bound::Whole(most) => (most, false),
+        Bound::Beginning(most) => (most, true),
+    };
+    let too_large = || HttpError::TooLarge { url: shown_url(url), limit: most };
+    if !cuts && response.content_length().is_some_and(|length| length > most as u64) {
         return Err(too_large());
     }
     let begun = Instant::now();
@@ -30,8 +48,13 @@ pub(crate) async fn read_body(response: &mut Response, url: &Url, limits: &HttpL
                 });
             }
         };
-        if body.len() + piece.len() > limits.body {
+        let room = most - body.len();
+        if piece.len() > room && !cuts {
             return Err(too_large());
+        }
+        if piece.len() > room {
+            body.extend_from_slice(piece.get(..room).unwrap_or_default());
+            return Ok(body);
         }
         body.extend_from_slice(&piece);
         if is_too_slow(body.len(), begun.elapsed(), limits) {

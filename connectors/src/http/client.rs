@@ -10,9 +10,9 @@ use reqwest::{Response, StatusCode};
 use tokio::time::timeout;
 use url::Url;
 
-use super::body::read_body;
+use super::body::{Bound, read_body};
 use super::redirect::next_hop;
-use super::robots::{RobotsCache, slower};
+use super::robots::{LONGEST_RULES, RobotsCache, slower};
 use super::server_words::{quota_pause, retry_after};
 use super::transport::Transport;
 use super::{HttpAnswer, HttpCall, HttpError, HttpSettings, shown_url};
@@ -57,13 +57,14 @@ impl HttpClient {
     /// Makes one call, with at most [`super::HttpLimits::redirects`] redirects; repeats nothing.
     pub async fn fetch(&self, call: &HttpCall) -> Result<HttpAnswer, HttpError> {
         let limit = call.timeout.unwrap_or(self.transport.settings().limits.total);
-        let whole = Box::pin(self.follow(call));
+        let bound = Bound::Whole(self.transport.settings().limits.body);
+        let whole = Box::pin(self.follow(call, bound));
         timeout(limit, whole)
             .await
             .unwrap_or_else(|_| Err(HttpError::Timeout { url: shown_url(&call.url), what: "the whole answer", limit }))
     }
 
-    async fn follow(&self, call: &HttpCall) -> Result<HttpAnswer, HttpError> {
+    async fn follow(&self, call: &HttpCall, bound: Bound) -> Result<HttpAnswer, HttpError> {
         let (mut url, mut method, mut own) = (call.url.clone(), call.method.clone(), true);
         for hop in 0..=self.transport.settings().limits.redirects {
             self.transport.check(&url)?;
@@ -71,7 +72,7 @@ impl HttpClient {
             self.permit(&url, rate, hop > 0 && url.host() == call.url.host()).await?;
             let response = self.transport.send(call, &method, &url, own).await?;
             let Some(location) = location_of(&response) else {
-                return self.answer(call, url, response).await;
+                return self.answer(call, url, response, bound).await;
             };
             let next = next_hop(&url, &method, response.status(), &location)?;
             own = own && !next.crosses_origin;
@@ -92,7 +93,7 @@ impl HttpClient {
         }
         let fetch = |robots: Url| async move {
             let call = HttpCall { robots: false, rate: call.rate, timeout: call.timeout, ..HttpCall::get(robots) };
-            Box::pin(self.follow(&call)).await.map(|answer| answer.body)
+            Box::pin(self.follow(&call, Bound::Beginning(LONGEST_RULES))).await.map(|answer| answer.body)
         };
         let delay = self.robots.check(url, fetch).await?;
         Ok(slower(call.rate, delay))
@@ -118,24 +119,35 @@ impl HttpClient {
         Ok(())
     }
 
-    async fn answer(&self, call: &HttpCall, url: Url, mut response: Response) -> Result<HttpAnswer, HttpError> {
+    async fn answer(
+        &self,
+        call: &HttpCall,
+        url: Url,
+        mut response: Response,
+        bound: Bound,
+    ) -> Result<HttpAnswer, HttpError> {
         let status = response.status();
         self.heed(&url, status, response.headers()).await;
         if !status.is_success() {
-            return Err(refusal(call, &url, status, retry_after(response.headers(), self.clock.now())));
+            return Err(refusal(call, &url, status, self.asked_for(response.headers())));
         }
         let headers = kept_headers(response.headers());
-        let body = read_body(&mut response, &url, &self.transport.settings().limits).await?;
+        let body = read_body(&mut response, &url, &self.transport.settings().limits, bound).await?;
         Ok(HttpAnswer { url, status: status.as_u16(), headers, body, at: self.clock.now() })
+    }
+
+    /// The pause that the server asks for. "At once" is no pause: who took it for one would ask for ever, and as fast as
+    /// the host refuses.
+    fn asked_for(&self, headers: &HeaderMap) -> Option<Duration> {
+        retry_after(headers, self.clock.now()).filter(|pause| !pause.is_zero())
     }
 
     /// A server's own word wins over the import's rate.
     async fn heed(&self, url: &Url, status: StatusCode, headers: &HeaderMap) {
-        let now = self.clock.now();
         let pause = match status {
-            StatusCode::TOO_MANY_REQUESTS => Some(retry_after(headers, now).unwrap_or(UNSAID_PAUSE)),
-            StatusCode::SERVICE_UNAVAILABLE => retry_after(headers, now),
-            _ => quota_pause(headers, now),
+            StatusCode::TOO_MANY_REQUESTS => Some(self.asked_for(headers).unwrap_or(UNSAID_PAUSE)),
+            StatusCode::SERVICE_UNAVAILABLE => self.asked_for(headers),
+            _ => quota_pause(headers, self.clock.now()),
         };
         if let Some(pause) = pause {
             self.limiter.pause(&Self::group(url), pause).await;

@@ -21,6 +21,10 @@ const FAILED: Duration = Duration::from_secs(30);
 /// No `Crawl-delay` counts for more than this.
 const LONGEST_DELAY: Duration = Duration::from_secs(3_600);
 
+/// Bytes of a robots.txt that are read: those that count (RFC 9309 wants 500 KiB at least), and one that tells that a line
+/// was cut.
+pub(crate) const LONGEST_RULES: usize = robotxt::BYTE_LIMIT + 1;
+
 /// The rules of the hosts met so far.
 pub(crate) struct RobotsCache {
     agent: String,

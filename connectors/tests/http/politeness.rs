@@ -58,6 +58,22 @@ async fn a_missing_robots_txt_allows_and_a_broken_one_waits() {
 }
 
 #[tokio::test]
+async fn of_a_robots_txt_without_end_the_beginning_counts() {
+    let rules = "User-agent: *\nDisallow: /private\n".to_owned() + &"# and so on\n".repeat(200_000);
+    let site =
+        Site::serve(Router::new().route("/robots.txt", get(|| async { rules })).fallback(|| async { "page" })).await;
+    let client = client(&[&site]);
+    assert!(rules_are_longer_than_a_page(&site).await, "else this test shows nothing");
+    client.fetch(&HttpCall::get(site.url("/jobs"))).await.unwrap();
+    assert_eq!(client.fetch(&HttpCall::get(site.url("/private"))).await.unwrap_err().code(), "JP114");
+}
+
+async fn rules_are_longer_than_a_page(site: &Site) -> bool {
+    let call = HttpCall { robots: false, ..HttpCall::get(site.url("/robots.txt")) };
+    client(&[site]).fetch(&call).await.is_err_and(|error| error.code() == "JP111")
+}
+
+#[tokio::test]
 async fn crawl_delay_slows_the_rate() {
     let robots = get(|| async { "User-agent: *\nCrawl-delay: 60\n" });
     let site = Site::serve(Router::new().route("/robots.txt", robots).fallback(|| async { "page" })).await;
@@ -177,6 +193,20 @@ async fn retry_after_pauses_the_host_for_everybody() {
     assert_eq!(next.class, ErrorClass::Throttled);
     assert!(next.retry_after_ms.is_some_and(|ms| ms > 110_000), "{next:?}");
     assert_eq!(site.hits(), 1);
+}
+
+#[tokio::test]
+async fn who_says_come_again_at_once_is_not_asked_for_ever() {
+    for again in ["0", "Sun, 22 Nov 2020 06:00:30 GMT"] {
+        let busy = get(move || async move { (StatusCode::TOO_MANY_REQUESTS, [("retry-after", again)]) });
+        let site = Site::serve(Router::new().route("/", busy)).await;
+        let client = client(&[&site]);
+        let call = HttpCall { robots: false, ..HttpCall::get(site.url("/")) };
+        let error = TaskError::from(client.fetch(&call).await.unwrap_err());
+        assert_eq!((error.code.as_str(), error.class), ("JP108", ErrorClass::Transient), "an attempt is charged");
+        assert_eq!(client.fetch(&call).await.unwrap_err().code(), "JP116", "and the host is left alone for a while");
+        assert_eq!(site.hits(), 1);
+    }
 }
 
 #[tokio::test]
