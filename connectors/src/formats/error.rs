@@ -17,6 +17,9 @@ pub enum FormatError {
         /// Which bound.
         what: &'static str,
     },
+    /// Nothing came where JSON should be.
+    #[error("the answer is empty, where JSON should be: check the URL; it is asked for again")]
+    JsonEmpty,
     /// The JSON ends too early.
     #[error("the JSON answer is cut in half: it ends after {bytes} bytes, in line {line}; it is asked for again")]
     JsonCut {
@@ -45,7 +48,7 @@ impl FormatError {
         match self {
             Self::NotHtml { .. } => "JP120",
             Self::HtmlTooBig { .. } => "JP121",
-            Self::JsonCut { .. } => "JP122",
+            Self::JsonEmpty | Self::JsonCut { .. } => "JP122",
             Self::JsonIsHtml => "JP123",
             Self::NotJson { .. } => "JP124",
         }
@@ -55,7 +58,7 @@ impl FormatError {
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::JsonCut { .. } => ErrorClass::Transient,
+            Self::JsonEmpty | Self::JsonCut { .. } => ErrorClass::Transient,
             Self::NotHtml { .. } | Self::HtmlTooBig { .. } | Self::JsonIsHtml | Self::NotJson { .. } => {
                 ErrorClass::Permanent
             }

@@ -18,6 +18,7 @@ fn parse(text: &[u8]) -> Result<Json, FormatError> {
     jobpipe_expr::parse_json_exactly(text).map_err(|error| {
         let start = text.iter().find(|byte| !byte.is_ascii_whitespace());
         match error.classify() {
+            Category::Eof if start.is_none() => FormatError::JsonEmpty,
             Category::Eof => FormatError::JsonCut { bytes: text.len(), line: error.line() },
             _ if start == Some(&b'<') => FormatError::JsonIsHtml,
             Category::Syntax | Category::Data | Category::Io => FormatError::NotJson { why: error.to_string() },
@@ -46,6 +47,15 @@ mod tests {
         for end in 0..whole.len() {
             let error = parse_json(&whole[..end], "application/json").unwrap_err();
             assert_eq!((error.code(), error.class()), ("JP122", ErrorClass::Transient), "cut at {end}: {error}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_not_told_as_cut() {
+        for nothing in ["", " \n", "\u{feff}"] {
+            let error = parse_json(nothing.as_bytes(), "application/json").unwrap_err();
+            assert_eq!((&error, error.code()), (&FormatError::JsonEmpty, "JP122"));
+            assert_eq!(error.class(), ErrorClass::Transient, "it may come the next time");
         }
     }
 
