@@ -5,7 +5,7 @@ use super::source::{self, REQUEST_VARS, Source};
 use super::{extract, paging};
 use crate::diagnostic::{Problem, Severity, codes};
 use crate::grammar::{Period, Speed};
-use crate::reader::{At, Cx, Fields};
+use crate::reader::{At, Cx, Fields, is_credential};
 use crate::spec::{
     AuthSpec, BasicAuth, CrawlSpec, FieldValue, MaxSpec, Method, RetrySpec, Robots, SourceKind, TaskSpec, ValueText,
 };
@@ -85,9 +85,6 @@ fn query(cx: &mut Cx<'_>, at: At<'_>, crawl: &mut Crawl) {
     }
 }
 
-/// Headers that hold nothing but a secret.
-const CREDENTIALS: [&str; 3] = ["authorization", "proxy-authorization", "cookie"];
-
 fn headers(cx: &mut Cx<'_>, at: At<'_>, crawl: &mut Crawl) {
     let Some(fields) = Fields::open(cx, at, "headers by name: `{ accept: text/html }`") else { return };
     for (name, at) in fields.all() {
@@ -102,7 +99,7 @@ fn headers(cx: &mut Cx<'_>, at: At<'_>, crawl: &mut Crawl) {
             cx.add(problem.expected("letters, digits and `-`"));
         }
         if let Some(value) = cx.value(&at, Place::Header, REQUEST_VARS) {
-            if CREDENTIALS.contains(&name.to_ascii_lowercase().as_str()) && value.value.literal().is_some() {
+            if is_credential(name) && value.value.literal().is_some() {
                 cx.plain_secret(&at, Severity::Error);
             }
             crawl.requests.push(cx.used(&at, &value.value));

@@ -1,6 +1,7 @@
 //! What is wrong with a file, told so that it can be mended: where, what, what instead.
 
 pub mod codes;
+mod conceal;
 mod lines;
 mod nearest;
 mod problems;
@@ -58,6 +59,9 @@ pub struct Diagnostic {
     /// Another place that matters (the first of two equal keys), with a word about it.
     #[serde(skip)]
     pub related: Option<(Range<usize>, String)>,
+    /// Bytes of the file that hold secrets: they are shown as asterisks.
+    #[serde(skip)]
+    pub hidden: Vec<Range<usize>>,
 }
 
 impl Diagnostic {

@@ -1,5 +1,6 @@
 //! Collects what is wrong while a file is read to its end.
 
+use super::conceal::conceal;
 use super::{Diagnostic, Lines, Severity};
 use std::ops::Range;
 
@@ -79,13 +80,14 @@ pub struct Problems<'s> {
     file: String,
     lines: Lines<'s>,
     found: Vec<Diagnostic>,
+    hidden: Vec<Range<usize>>,
 }
 
 impl<'s> Problems<'s> {
     /// None yet.
     #[must_use]
     pub fn new(source: &'s str, file: &str) -> Self {
-        Self { source, file: file.to_owned(), lines: Lines::new(source), found: Vec::new() }
+        Self { source, file: file.to_owned(), lines: Lines::new(source), found: Vec::new(), hidden: Vec::new() }
     }
 
     /// The text of the file.
@@ -123,6 +125,7 @@ impl<'s> Problems<'s> {
             help: problem.help,
             span: problem.span,
             related: problem.related,
+            hidden: Vec::new(),
         });
     }
 
@@ -139,6 +142,16 @@ impl<'s> Problems<'s> {
         }
     }
 
+    /// Nothing that is told shows the text at these bytes.
+    pub fn hide(&mut self, ranges: Vec<Range<usize>>) {
+        self.hidden.extend(ranges);
+    }
+
+    /// The bytes of what was told with this code.
+    pub fn spans<'p>(&'p self, code: &'p str) -> impl Iterator<Item = &'p Range<usize>> {
+        self.found.iter().filter(move |found| found.code == code).map(|found| &found.span)
+    }
+
     /// Whether an error was found.
     #[must_use]
     pub fn has_errors(&self) -> bool {
@@ -148,6 +161,7 @@ impl<'s> Problems<'s> {
     /// All of them, in the order of the file.
     #[must_use]
     pub fn finish(mut self) -> Vec<Diagnostic> {
+        self.found.iter_mut().for_each(|found| conceal(found, self.source, &self.hidden));
         self.found.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column, diagnostic.code));
         self.found
     }

@@ -1,5 +1,6 @@
 //! Diagnostics for people (with the line they are about) and for machines (JSON).
 
+use super::conceal::masked;
 use super::{Diagnostic, Severity, codes};
 use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 use std::ops::Range;
@@ -23,7 +24,8 @@ pub fn render(diagnostic: &Diagnostic, source: &str, style: Style) -> String {
     };
     let span = within(source, &diagnostic.span);
     let label = diagnostic.expected.as_ref().map(|expected| format!("expected {expected}"));
-    let mut snippet = Snippet::source(source)
+    let shown = masked(source, &diagnostic.hidden);
+    let mut snippet = Snippet::source(shown.as_ref())
         .path(diagnostic.file.as_str())
         .fold(true)
         .annotation(AnnotationKind::Primary.span(span).label(label.as_deref()));

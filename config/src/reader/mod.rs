@@ -2,12 +2,14 @@
 
 mod fields;
 mod scalars;
+mod secrets;
 mod values;
 
 pub(crate) use fields::{At, Fields};
+pub(crate) use secrets::is_credential;
 pub(crate) use values::{Compiled, Used};
 
-use crate::diagnostic::{Problem, Problems};
+use crate::diagnostic::{Problem, Problems, codes};
 use crate::tree::Node;
 
 /// A file while it is read.
@@ -23,7 +25,11 @@ impl<'s> Cx<'s> {
 
     /// Reads the file's text into a tree; mistakes of YAML are told with the path of the key that they are in.
     pub(crate) fn tree(&mut self) -> Option<Node> {
-        let root = crate::tree::parse(&mut self.problems)?;
+        let root = crate::tree::parse(&mut self.problems);
+        let mut hidden = secrets::written_out(self.source(), root.as_ref());
+        hidden.extend(self.problems.spans(codes::DUPLICATE).filter_map(|key| secrets::after_key(self.source(), key)));
+        self.problems.hide(hidden);
+        let root = root?;
         self.problems.fill_paths(|at| root.path_at(at));
         Some(root)
     }

@@ -1,0 +1,110 @@
+//! Where a file holds a secret that is written out, found by the names of keys: also where it is in error otherwise.
+
+use crate::tree::{Kind, Node};
+use jobpipe_expr::{Place, Value};
+use std::ops::Range;
+
+/// Headers that hold nothing but a secret.
+const HEADERS: [&str; 9] = [
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "x-api-key",
+    "api-key",
+    "apikey",
+    "x-auth-token",
+    "x-access-token",
+    "private-token",
+];
+
+/// Keys of imports and settings that do.
+const KEYS: [&str; 6] = ["auth", "bearer", "basic", "password", "token", "app_secret"];
+
+/// Whether a header of that name holds nothing but a secret.
+pub(crate) fn is_credential(header: &str) -> bool {
+    HEADERS.iter().any(|name| name.eq_ignore_ascii_case(header))
+}
+
+/// The bytes of what may be a secret in `source`; `root` is its tree, if it could be read.
+pub(super) fn written_out(source: &str, root: Option<&Node>) -> Vec<Range<usize>> {
+    let mut found = users(source);
+    match root {
+        Some(root) => search(source, root, false, &mut found),
+        None => found.extend(lines(source)),
+    }
+    found
+}
+
+fn search(source: &str, node: &Node, secret: bool, found: &mut Vec<Range<usize>>) {
+    match &node.kind {
+        Kind::Map(entries) => {
+            for entry in entries {
+                search(source, &entry.value, secret || is_secret(&entry.key), found);
+            }
+        }
+        Kind::List(items) => {
+            for item in items {
+                match item.kind {
+                    // `[user, pass: word]`: a password that YAML takes for a map.
+                    Kind::Map(_) if secret => found.push(item.span.clone()),
+                    _ => search(source, item, secret, found),
+                }
+            }
+        }
+        Kind::Scalar(scalar) if secret && !is_named(&scalar.text) => found.push(with_comment(source, &node.span)),
+        Kind::Broken if secret => found.push(with_comment(source, &node.span)),
+        Kind::Scalar(_) | Kind::Broken => {}
+    }
+}
+
+/// What follows a key that was told to be there twice, and so is not in the tree: the rest of its line.
+pub(super) fn after_key(source: &str, key: &Range<usize>) -> Option<Range<usize>> {
+    let name = source.get(key.clone())?.trim_matches(['"', '\'']);
+    let line = source.get(key.end..)?.lines().next()?;
+    is_secret(name).then(|| key.end..key.end + line.len())
+}
+
+fn is_secret(key: &str) -> bool {
+    KEYS.contains(&key) || is_credential(key)
+}
+
+/// Whether `text` names a secret, or makes it from a record.
+fn is_named(text: &str) -> bool {
+    text.starts_with(['$', '='])
+        || text.contains("${")
+        || Value::compile(text, Place::Auth).is_ok_and(|value| value.literal().is_none())
+}
+
+/// The bytes of a value and of the ` #...` behind it, which may belong to it.
+fn with_comment(source: &str, span: &Range<usize>) -> Range<usize> {
+    let rest = source.get(span.end..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+    let end = if rest.trim_start().starts_with('#') { span.end + rest.len() } else { span.end };
+    span.start..end
+}
+
+/// `user:password` of URLs.
+fn users(source: &str) -> Vec<Range<usize>> {
+    let user = |(at, _): (usize, &str)| {
+        let start = at + "://".len();
+        let rest = source.get(start..)?;
+        let authority =
+            rest.get(..rest.find(|c: char| c.is_whitespace() || "/?#\"'".contains(c)).unwrap_or(rest.len()))?;
+        let user = authority.get(..authority.rfind('@')?)?;
+        (!user.starts_with('$')).then(|| start..start + user.len())
+    };
+    source.match_indices("://").filter_map(user).collect()
+}
+
+/// Lines with a word that tells of secrets, for files that cannot be read further.
+fn lines(source: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut start = 0;
+    for line in source.split_inclusive('\n') {
+        let lower = line.to_ascii_lowercase();
+        if KEYS.iter().chain(&HEADERS).any(|word| lower.contains(word)) {
+            found.push(start..start + line.trim_end().len());
+        }
+        start += line.len();
+    }
+    found
+}
