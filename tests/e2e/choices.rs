@@ -67,7 +67,7 @@ fn a_slow_page_is_left_draining_and_the_next_run_goes_on_posting() {
     assert_eq!(done["state"], "draining");
     assert_eq!(number(&done, ["targets", "acme-1", "created"]), 1);
     let told = project.jobpipe(&["run", "import.yml", "--wait", "0s"]).expect(4).out;
-    assert!(told.contains("for its pace; next in"), "{told}");
+    assert!(told.contains("for its pace, or a limit that it named; next in"), "{told}");
     // another pace is another definition, and what it would do at once is more than one post in three
     project.write("import.yml", &text);
     let done = project.jobpipe(&["run", "import.yml", "--yes", "--format", "json"]).expect(0).summary();

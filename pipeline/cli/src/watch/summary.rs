@@ -143,7 +143,12 @@ fn notes(summary: &RunSummary, now: Millis) -> Vec<String> {
         } else if let (true, Some(at)) = (target.busy, target.next_at.filter(|at| *at > now)) {
             let left = u64::try_from(at.saturating_sub(now)).unwrap_or(0);
             let when = utc_text(at / 1_000 * 1_000);
-            notes.push(format!("waits: {name}: for its pace; next in {} ({when})", time(words::seconds(left))));
+            let what = match target.pending {
+                0 => "for its pace, or a limit that it named".to_owned(),
+                1 => "until it is known how a call ended".to_owned(),
+                calls => format!("until it is known how {} calls ended", number(calls)),
+            };
+            notes.push(format!("waits: {name}: {what}; next in {} ({when})", time(words::seconds(left))));
         }
     }
     if let Some(guard) = &summary.guard {
@@ -213,6 +218,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_waited_for_is_told_apart() {
+        let said = |pending: u64| {
+            let mut summary = summary();
+            summary.targets.values_mut().for_each(|target| target.pending = pending);
+            notes(&summary, 1_000).swap_remove(0)
+        };
+        assert!(said(0).contains("for its pace, or a limit"), "{}", said(0));
+        assert!(said(1).contains("how a call ended; next in"), "{}", said(1));
+        assert!(said(12).contains("how 12 calls ended; next in"), "{}", said(12));
+    }
+
+    #[test]
     fn the_summary_for_people_is_a_table() {
         let order = ["crawl".to_owned(), "transform".to_owned()];
         insta::assert_snapshot!(to_text(&summary(), End::Partial, 6.1, &order, 1_000), @r"
@@ -225,7 +242,7 @@ mod tests {
         target      created  updated  deleted  unchanged  failed
         acme-paris      500        0        0          0       0
 
-        waits: acme-paris: for its pace; next in 1 min 0 s (1970-01-01T00:01:01Z)
+        waits: acme-paris: for its pace, or a limit that it named; next in 1 min 0 s (1970-01-01T00:01:01Z)
         dead:  2 in all; `jobpipe dead list --run acme@1` says what and why
         ");
     }
