@@ -123,7 +123,7 @@ fn auth(cx: &mut Cx<'_>, at: At<'_>) -> Option<AuthSpec> {
         cx.add(problem.related(first.key_span.clone(), "the first one"));
     }
     if bearer.is_none() && basic.is_none() && !later {
-        keys.missing(cx, "bearer` or `basic", "write `{ bearer: $TOKEN }` or `{ basic: [$USER, $PASSWORD] }`");
+        keys.missing(&["bearer", "basic"], "write `{ bearer: $TOKEN }` or `{ basic: [$USER, $PASSWORD] }`");
     }
     keys.finish(cx);
     if let Some(at) = bearer {
@@ -139,8 +139,8 @@ fn auth(cx: &mut Cx<'_>, at: At<'_>) -> Option<AuthSpec> {
         }
         None => {
             let mut keys = Fields::open(cx, at, "`[$USER, $PASSWORD]` or `{ user: ..., password: ... }`")?;
-            let user = keys.need(cx, "user", "write `{ user: $USER, password: $PASSWORD }`");
-            let password = keys.need(cx, "password", "write `{ user: $USER, password: $PASSWORD }`");
+            let user = keys.need(&["user"], "write `{ user: $USER, password: $PASSWORD }`");
+            let password = keys.need(&["password"], "write `{ user: $USER, password: $PASSWORD }`");
             keys.finish(cx);
             (user.and_then(|at| credential(cx, &at)), password.and_then(|at| secret(cx, &at)))
         }
@@ -226,7 +226,7 @@ fn task(cx: &mut Cx<'_>, at: At<'_>) -> Option<TaskSpec> {
         return task_time(cx, &at).map(TaskSpec::of);
     }
     let mut keys = Fields::open(cx, at, "a duration such as 20m, or `{ soft: 20m, hard: 25m }`")?;
-    let soft = keys.need(cx, "soft", "say when the task is told to end: `soft: 20m`");
+    let soft = keys.need(&["soft"], "say when the task is told to end: `soft: 20m`");
     let hard = keys.take("hard");
     keys.finish(cx);
     let soft_at = soft?;

@@ -59,8 +59,7 @@ pub(super) fn read_one(cx: &mut Cx<'_>, at: At<'_>, stage: Option<&str>) -> Opti
         (None, Some(at)) => ("facebook", at),
         (None, None) => {
             keys.missing(
-                cx,
-                "facebook` or `jsonl",
+                &["facebook", "jsonl"],
                 "say where the records go: `jsonl: out/acme.jsonl` or `facebook: [PAGE]`",
             );
             keys.know(&["write", "fields", "where", "message", "link", "new", "changed", "gone", "pace"]);

@@ -24,7 +24,7 @@ pub(super) fn read(cx: &mut Cx<'_>, mut keys: Fields<'_>, at: &At<'_>) -> Option
         used.push(uses);
         Some(value.text)
     });
-    let message = keys.need(cx, "message", "say what is posted: `message: $title in $city`");
+    let message = keys.need(&["message"], "say what is posted: `message: $title in $city`");
     let message = message.and_then(|at| message_text(cx, &at, &mut used));
     let link = keys.take("link").and_then(|at| posted(cx, &at, Place::Url, &mut used));
     let new = keys.take("new").and_then(|at| cx.word(&at, &[("post", OnNew::Post), ("skip", OnNew::Skip)]));
@@ -111,8 +111,9 @@ fn target(cx: &mut Cx<'_>, at: &At<'_>) -> Option<TargetSpec> {
 
 fn inline(cx: &mut Cx<'_>, at: &At<'_>) -> Option<InlinePage> {
     let mut keys = Fields::open(cx, at.clone(), "a page")?;
-    let id = keys.need(cx, "id", "the page's id: `id: \"1001\"`");
-    let token = keys.need(cx, "token", "the page's access token, as a secret: `token: $FB_ACME`");
+    let id = keys.need(&["id"], "the page's id: `id: \"1001\"`");
+    let token = keys.need(&["token"], "the page's access token, as a secret: `token: $FB_ACME`");
+    keys.finish_open(cx);
     let name = keys.take("name").and_then(|at| cx.text(&at, "a name")).map(ToOwned::to_owned);
     let mut vars = Ordered::new();
     for (key, at) in keys.rest() {

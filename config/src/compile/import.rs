@@ -17,7 +17,7 @@ const DRAINS: &str = "export";
 /// Reads a whole import.
 pub(super) fn read(cx: &mut Cx<'_>, root: &At<'_>) -> Option<Plan> {
     let mut keys = Fields::open(cx, root.clone(), "the keys of an import: name, crawl, transform, export")?;
-    let name = keys.need(cx, "name", "give the import a name: it is its identity, whatever the file is called");
+    let name = keys.need(&["name"], "give the import a name: it is its identity, whatever the file is called");
     let name = name.and_then(|at| read_name(cx, &at));
     let schedule = keys.take("schedule").and_then(|at| schedule::read(cx, &at, name.as_deref()));
     if let Some(tests) = keys.take("tests") {
@@ -68,6 +68,7 @@ fn read_stages(cx: &mut Cx<'_>, keys: &mut Fields<'_>) -> Option<Vec<Draft>> {
 
 /// `stages: { NAME: { from, crawl | transform | export } }`.
 fn long_form(cx: &mut Cx<'_>, at: At<'_>) -> Option<Vec<Draft>> {
+    let (span, path) = (at.key_span.clone(), at.path.clone());
     let stages = Fields::open(cx, at, "stages by name: `offers: { crawl: ... }`")?;
     let mut drafts = Vec::new();
     for (name, at) in stages.all() {
@@ -77,7 +78,8 @@ fn long_form(cx: &mut Cx<'_>, at: At<'_>) -> Option<Vec<Draft>> {
         }
     }
     if drafts.is_empty() {
-        stages.missing(cx, "stage", "an import needs a crawl: `listings: { crawl: { json: URL } }`");
+        let problem = Problem::new(codes::MISSING, span, &path, "`stages` has no stage");
+        cx.add(problem.help("an import needs a crawl: `listings: { crawl: { json: URL } }`"));
     }
     Some(drafts)
 }
@@ -116,7 +118,7 @@ fn long_stage(cx: &mut Cx<'_>, name: &str, at: At<'_>) -> Option<Draft> {
         cx.add(problem.help("make it a stage of its own, with `from`"));
     }
     let Some((kind, work)) = first else {
-        keys.missing(cx, "crawl", "a stage is one of `crawl`, `transform` or `export`");
+        keys.missing(&["crawl"], "a stage is one of `crawl`, `transform` or `export`");
         keys.finish(cx);
         return Some(blank(StageKind::Crawl));
     };
@@ -135,10 +137,10 @@ fn long_stage(cx: &mut Cx<'_>, name: &str, at: At<'_>) -> Option<Draft> {
 }
 
 /// `crawl`, `transform` and `export` at the top level: a chain.
-fn short_form(cx: &mut Cx<'_>, keys: &Fields<'_>, parts: [Option<At<'_>>; 3]) -> Option<Vec<Draft>> {
+fn short_form(cx: &mut Cx<'_>, keys: &mut Fields<'_>, parts: [Option<At<'_>>; 3]) -> Option<Vec<Draft>> {
     let [crawl, transform, export] = parts;
     let Some(crawl) = crawl else {
-        keys.missing(cx, "crawl", "an import needs a source: `crawl: { json: URL }` or `crawl: { html: URL }`");
+        keys.missing(&["crawl"], "an import needs a source: `crawl: { json: URL }` or `crawl: { html: URL }`");
         // The others are read all the same, so that their problems are told too.
         transform.and_then(|at| transform::read(cx, at));
         export.map(|at| export::read_all(cx, at));

@@ -45,7 +45,7 @@ pub(super) fn pages(cx: &mut Cx<'_>, at: &At<'_>, kind: SourceKind) -> Option<Pa
             let next = keys.take("next");
             let later = keys.later(cx, &["page", "offset", "cursor", "limit", "while", "start", "auto"]);
             if next.is_none() && !later {
-                keys.missing(cx, "next", "write `pages: .next` (jq) or `pages: a.next` (CSS)");
+                keys.missing(&["next"], "write `pages: .next` (jq) or `pages: a.next` (CSS)");
             }
             keys.finish(cx);
             Some(PagesSpec { next: finder(cx, &next?, kind)? })
@@ -58,7 +58,7 @@ pub(super) fn pages(cx: &mut Cx<'_>, at: &At<'_>, kind: SourceKind) -> Option<Pa
 pub(super) fn links(cx: &mut Cx<'_>, at: &At<'_>) -> Option<LinksSpec> {
     if let Kind::Map(_) = &at.node.kind {
         let mut keys = Fields::open(cx, at.clone(), "links")?;
-        let found = keys.need(cx, "selector", "a CSS selector: each match is a link");
+        let found = keys.need(&["selector"], "a CSS selector: each match is a link");
         let attribute = keys.take("attribute");
         keys.finish(cx);
         let found = found?;
@@ -94,7 +94,7 @@ pub(super) fn since(cx: &mut Cx<'_>, at: &At<'_>) -> Option<SinceSpec> {
         return Some(SinceSpec { field, start: None, lookback: None });
     };
     let mut keys = Fields::open(cx, at.clone(), "since")?;
-    let field = keys.need(cx, "field", "jq over a record: `.updated_at`");
+    let field = keys.need(&["field"], "jq over a record: `.updated_at`");
     let start = keys.take("start").and_then(|at| cx.text(&at, "a value such as 2026-01-01").map(ToOwned::to_owned));
     let lookback = keys.take("lookback").and_then(|at| cx.parsed(&at, "a duration such as 1d"));
     keys.later(cx, &["step", "until"]);

@@ -1,7 +1,7 @@
 //! Where a crawl begins: a URL, the path of a file, or a value of each record.
 
 use super::draft::Crawl;
-use crate::diagnostic::{Problem, codes, nearest};
+use crate::diagnostic::{Problem, codes};
 use crate::reader::{At, Cx, Fields};
 use crate::spec::{SourceKind, ValueText};
 use jobpipe_expr::{Form, Place, classify};
@@ -9,8 +9,6 @@ use jobpipe_expr::{Form, Place, classify};
 /// Variables that have a value in requests.
 pub(super) const REQUEST_VARS: &[&str] = &["since", "now", "run"];
 
-/// Sources of this version.
-const SOURCES: [&str; 2] = ["html", "json"];
 /// Sources that later versions bring.
 const LATER: [&str; 5] = ["xml", "csv", "feed", "sitemap", "jsonld"];
 
@@ -31,10 +29,8 @@ pub(super) fn read(cx: &mut Cx<'_>, keys: &mut Fields<'_>, crawl: &mut Crawl) ->
         return Source::Later;
     }
     match found {
-        // told as an unknown key, with the right spelling: one mistake, one problem
-        [None, None] if keys.rest().any(|(key, _)| nearest(key, SOURCES).is_some()) => Source::Missing,
         [None, None] => {
-            keys.missing(cx, "html` or `json", "say what is fetched: `html: URL` or `json: URL`");
+            keys.missing(&["html", "json"], "say what is fetched: `html: URL` or `json: URL`");
             Source::Missing
         }
         [Some((_, first)), Some((_, second))] => {

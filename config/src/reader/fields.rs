@@ -54,13 +54,21 @@ pub(crate) struct Fields<'t> {
     known: Vec<&'static str>,
     /// Those of `known` that a later version brings.
     later: Vec<&'static str>,
+    /// What is needed and not there: told at the end, unless one of the unknown keys is meant.
+    missing: Vec<Missing>,
+}
+
+/// Keys of which one is needed, and what to write.
+struct Missing {
+    keys: &'static [&'static str],
+    help: String,
 }
 
 impl<'t> Fields<'t> {
     /// Opens a map; anything else is reported as "a map was expected".
     pub(crate) fn open(cx: &mut Cx<'_>, at: At<'t>, expected: &str) -> Option<Self> {
         match &at.node.kind {
-            Kind::Map(entries) => Some(Self { entries, at, known: Vec::new(), later: Vec::new() }),
+            Kind::Map(entries) => Some(Self { entries, at, known: Vec::new(), later: Vec::new(), missing: Vec::new() }),
             Kind::Broken => None,
             Kind::Scalar(_) | Kind::List(_) => {
                 let found = at.node.describe();
@@ -78,21 +86,31 @@ impl<'t> Fields<'t> {
         self.entries.iter().find(|entry| entry.key == key).map(|entry| self.at.entry(entry))
     }
 
-    /// The value of `key`; reported when it is not there.
-    pub(crate) fn need(&mut self, cx: &mut Cx<'_>, key: &'static str, help: &str) -> Option<At<'t>> {
-        let found = self.take(key);
+    /// The value of the one key in `key`; reported by [`Fields::finish`] when it is not there.
+    pub(crate) fn need(&mut self, key: &'static [&'static str; 1], help: &str) -> Option<At<'t>> {
+        let found = self.take(key[0]);
         if found.is_none() {
-            self.missing(cx, key, help);
+            self.missing(key, help);
         }
         found
     }
 
-    /// Reports that `key` is not there.
-    pub(crate) fn missing(&self, cx: &mut Cx<'_>, key: &str, help: &str) {
+    /// Notes that none of `keys` is there: reported by [`Fields::finish`], unless an unknown key is a misspelt one of
+    /// them, for one mistake is one problem.
+    pub(crate) fn missing(&mut self, keys: &'static [&'static str], help: &str) {
+        self.missing.push(Missing { keys, help: help.to_owned() });
+    }
+
+    fn tell_missing(&self, cx: &mut Cx<'_>, misspelt: &[&str]) {
         let owner = if self.at.path.is_empty() { "the file".to_owned() } else { format!("`{}`", self.at.path) };
-        let problem =
-            Problem::new(codes::MISSING, self.at.key_span.clone(), &self.at.path, format!("{owner} has no `{key}`"));
-        cx.add(problem.help(help));
+        for Missing { keys, help } in &self.missing {
+            if keys.iter().any(|key| misspelt.contains(key)) {
+                continue;
+            }
+            let message = format!("{owner} has no `{}`", keys.join("` or `"));
+            let problem = Problem::new(codes::MISSING, self.at.key_span.clone(), &self.at.path, message);
+            cx.add(problem.help(help));
+        }
     }
 
     /// Reports those of `keys` that are there: they belong to a later version. True when there is one.
@@ -123,9 +141,15 @@ impl<'t> Fields<'t> {
         self.all().filter(|(key, _)| !self.known.contains(key))
     }
 
-    /// Reports the keys that nobody asked for.
+    /// Reports what is missing of a map in which keys of any name may stand.
+    pub(crate) fn finish_open(&self, cx: &mut Cx<'_>) {
+        self.tell_missing(cx, &[]);
+    }
+
+    /// Reports what is missing, and the keys that nobody asked for.
     pub(crate) fn finish(self, cx: &mut Cx<'_>) {
         let current: Vec<&str> = self.known.iter().copied().filter(|key| !self.later.contains(key)).collect();
+        let mut misspelt = Vec::new();
         for (key, at) in self.rest() {
             if cx.problems.is_full() {
                 return;
@@ -134,13 +158,16 @@ impl<'t> Fields<'t> {
                 "" => "this file".to_owned(),
                 name => format!("`{name}`"),
             };
-            let help = match nearest(key, self.known.iter().copied()) {
+            let near = nearest(key, self.known.iter().copied());
+            misspelt.extend(near);
+            let help = match near {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("known here: {}", current.join(", ")),
             };
             let message = format!("unknown key `{key}` in {owner}");
             cx.add(Problem::new(codes::UNKNOWN_KEY, at.key_span.clone(), &at.path, message).help(help));
         }
+        self.tell_missing(cx, &misspelt);
     }
 }
 

@@ -39,7 +39,8 @@ fn search(source: &str, node: &Node, secret: bool, found: &mut Vec<Range<usize>>
     match &node.kind {
         Kind::Map(entries) => {
             for entry in entries {
-                search(source, &entry.value, secret || is_secret(&entry.key), found);
+                let inner = (secret || is_secret(&entry.key)) && entry.key != "user";
+                search(source, &entry.value, inner, found);
             }
         }
         Kind::List(items) => {

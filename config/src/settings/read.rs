@@ -266,8 +266,9 @@ impl Reading<'_, '_> {
             let Some(mut keys) = Fields::open(self.cx, at, "`{ id: \"1001\", token: $FB_PARIS, lang: fr }`") else {
                 continue;
             };
-            let id = keys.need(self.cx, "id", "the page's id: `id: \"1001\"`");
-            let token = keys.need(self.cx, "token", "the page's access token, as a secret: `token: $FB_PARIS`");
+            let id = keys.need(&["id"], "the page's id: `id: \"1001\"`");
+            let token = keys.need(&["token"], "the page's access token, as a secret: `token: $FB_PARIS`");
+            keys.finish_open(self.cx);
             let id = id.and_then(|at| page_id(self.cx, &at));
             let token = token.and_then(|at| self.secret(&at));
             let mut vars = Ordered::new();

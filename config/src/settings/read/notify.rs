@@ -36,14 +36,14 @@ impl Reading<'_, '_> {
     fn email(&mut self, at: At<'_>) -> Option<Email> {
         let expected = "`{ server: smtps://mail.acme.test, from: jobpipe@acme.test, to: ops@acme.test }`";
         let mut keys = Fields::open(self.cx, at, expected)?;
-        let server = keys.need(self.cx, "server", "the mail server: `server: smtps://mail.acme.test`");
-        let from = keys.need(self.cx, "from", "whom messages are from: `from: jobpipe@acme.test`");
-        let to = keys.need(self.cx, "to", "who gets them: `to: [ops@acme.test]`");
+        let server = keys.need(&["server"], "the mail server: `server: smtps://mail.acme.test`");
+        let from = keys.need(&["from"], "whom messages are from: `from: jobpipe@acme.test`");
+        let to = keys.need(&["to"], "who gets them: `to: [ops@acme.test]`");
         let (user, password) = (keys.take("user"), keys.take("password"));
         let is_whole = user.is_some() == password.is_some();
         if !is_whole {
-            let lacks = if user.is_some() { "password" } else { "user" };
-            keys.missing(self.cx, lacks, "who logs in has both: `user: jobs`, `password: $SMTP_PASSWORD`");
+            let lacks: &[&str] = if user.is_some() { &["password"] } else { &["user"] };
+            keys.missing(lacks, "who logs in has both: `user: jobs`, `password: $SMTP_PASSWORD`");
         }
         keys.finish(self.cx);
         let user = user.map(|at| self.text(&at, "a user of the mail server"));
