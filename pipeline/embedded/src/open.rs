@@ -22,10 +22,11 @@ const STATEMENTS: usize = 96;
 pub const LOST: &str = "lost";
 
 /// One file a version, applied in order; never changed once released.
-pub(crate) const MIGRATIONS: [&str; 3] = [
+pub(crate) const MIGRATIONS: [&str; 4] = [
     include_str!("../migrations/001.sql"),
     include_str!("../migrations/002.sql"),
     include_str!("../migrations/003.sql"),
+    include_str!("../migrations/004.sql"),
 ];
 
 /// The settings of every connection. `fullfsync` is what makes an fsync reach the disk on macOS; elsewhere it is nothing.
