@@ -2,11 +2,71 @@
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Lines of the live view that stand on the terminal now. Whatever is said next takes their place, so that no line of it
+/// is left over, whoever speaks.
+static DRAWN: Mutex<usize> = Mutex::new(0);
+
+/// Columns and lines where the terminal does not say.
+const SIZE: (usize, usize) = (80, 24);
 
 /// A line (or several) on standard output.
 pub(crate) fn say(text: &str) {
+    let _drawn = wiped();
     let mut out = anstream::stdout().lock();
     let _reader_may_be_gone = writeln!(out, "{}", harmless(text)).and_then(|()| out.flush());
+}
+
+/// Draws these lines of a live view, in the place of those that were drawn before. Each takes one line of the terminal.
+pub(crate) fn draw(lines: &[String]) {
+    let mut drawn = lock();
+    let mut text = clearing(*drawn);
+    // a line that is wider than it seems is cut by the terminal, not wrapped
+    text.push_str("\x1b[?7l");
+    for line in lines {
+        text.push_str(&harmless(line));
+        text.push('\n');
+    }
+    text.push_str("\x1b[?7h");
+    *drawn = lines.len();
+    unchanged(&text);
+}
+
+/// Takes away what was drawn.
+pub(crate) fn wipe() {
+    drop(wiped());
+}
+
+/// Columns and lines of the terminal.
+pub(crate) fn size() -> (usize, usize) {
+    terminal_size::terminal_size_of(io::stdout())
+        .map_or(SIZE, |(width, height)| (usize::from(width.0), usize::from(height.0)))
+}
+
+/// Nothing is drawn, and nothing will be while this is held.
+fn wiped() -> MutexGuard<'static, usize> {
+    let mut drawn = lock();
+    if *drawn > 0 {
+        unchanged(&clearing(*drawn));
+        *drawn = 0;
+    }
+    drawn
+}
+
+fn lock() -> MutexGuard<'static, usize> {
+    DRAWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Moves above what is drawn, and takes it away.
+fn clearing(drawn: usize) -> String {
+    if drawn == 0 { String::new() } else { format!("\r\x1b[{drawn}A\x1b[0J") }
+}
+
+/// Moves of the cursor are no colours: they are written although colours are not wanted.
+fn unchanged(text: &str) {
+    let mut out = io::stdout().lock();
+    let _reader_may_be_gone = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 /// Text as it is on standard output.
@@ -17,6 +77,7 @@ pub(crate) fn write(text: &str) {
 
 /// A line (or several) on standard error.
 pub(crate) fn complain(text: &str) {
+    let _drawn = wiped();
     let mut out = anstream::stderr().lock();
     let _reader_may_be_gone = writeln!(out, "{}", harmless(text));
 }

@@ -1,12 +1,9 @@
 //! The view of a run on a terminal: a line for each stage and target, drawn anew a few times a second.
 
 use super::progress::{Progress, StageProgress, TargetProgress};
-use crate::terminal::{self, cut, list, number, time};
+use crate::terminal::{cut, list, number, time};
 use jobpipe_core::Millis;
 use std::time::Duration;
-
-/// Columns used at most; jobpipe asks no terminal for its width.
-const WIDTH: usize = 79;
 
 /// The lines of a run at `now` (since the start) and `wall` (milliseconds since 1970).
 pub(crate) fn lines(progress: &Progress, run: &str, now: Duration, wall: Millis) -> Vec<String> {
@@ -17,13 +14,28 @@ pub(crate) fn lines(progress: &Progress, run: &str, now: Duration, wall: Millis)
     for (name, target) in &progress.targets {
         rows.push(target_row(name, target, now, wall));
     }
-    let state = if progress.closed { "read, targets are being brought in step" } else { "running" };
+    let state = if progress.closed { "draining" } else { "running" };
     let mut lines = vec![format!("{run}  {state}  {}", time(now.as_secs_f64()))];
     lines.extend(list(&rows).into_iter().map(|line| format!("  {line}")));
     if let Some((why, until)) = progress.exports.as_ref().filter(|(_, until)| *until > now) {
         lines.push(format!("  waiting {}: {why}", time((*until - now).as_secs_f64())));
     }
-    lines.into_iter().map(|line| cut(&line, WIDTH)).collect()
+    lines
+}
+
+/// The same on a terminal of `columns` and `rows`: no line is wider, and the last row is the cursor's.
+pub(crate) fn fitted(lines: Vec<String>, (columns, rows): (usize, usize)) -> Vec<String> {
+    let most = rows.saturating_sub(1).max(1);
+    let more = (lines.len() > most).then(|| format!("  and {} more", lines.len() + 1 - most));
+    let kept = if more.is_some() { most - 1 } else { most };
+    let mut shown: Vec<String> = lines.into_iter().take(kept).chain(more).collect();
+    if let Some(head) = shown.first_mut().filter(|head| head.chars().count() > columns) {
+        // an import's name says more than the half of a run's
+        *head = head.find('@').zip(head.find(' ')).map_or(head.clone(), |(at, end)| {
+            format!("{}{}", head.get(..at).unwrap_or_default(), head.get(end..).unwrap_or_default())
+        });
+    }
+    shown.into_iter().map(|line| cut(&line, columns)).collect()
 }
 
 fn stage_row(stage: &StageProgress, now: Duration) -> Vec<String> {
@@ -64,43 +76,6 @@ fn target_row(name: &str, target: &TargetProgress, now: Duration, wall: Millis) 
     vec![name.to_owned(), number(done), format!("{:.1}/s", target.rate.now(now)), notes.join(", ")]
 }
 
-/// What is drawn on the terminal now.
-#[derive(Debug, Default)]
-pub(crate) struct Screen {
-    drawn: usize,
-}
-
-impl Screen {
-    /// Replaces what was drawn.
-    pub(crate) fn draw(&mut self, lines: &[String]) {
-        let mut text = self.clearing();
-        for line in lines {
-            text.push_str(line);
-            text.push('\n');
-        }
-        self.drawn = lines.len();
-        terminal::write(&text);
-    }
-
-    /// A line that stays, above what is drawn.
-    pub(crate) fn keep(&mut self, line: &str) {
-        let text = format!("{}{line}\n", self.clearing());
-        self.drawn = 0;
-        terminal::write(&text);
-    }
-
-    /// Takes away what was drawn.
-    pub(crate) fn clear(&mut self) {
-        let text = self.clearing();
-        self.drawn = 0;
-        terminal::write(&text);
-    }
-
-    fn clearing(&self) -> String {
-        if self.drawn == 0 { String::new() } else { format!("\x1b[{}A\x1b[0J", self.drawn) }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,5 +105,20 @@ mod tests {
           transform  0        0.0/s
           paris      1        1.0/s    1 new, waits: its pace, 1 min 0 s
         ");
+    }
+
+    #[test]
+    fn a_view_fits_its_terminal() {
+        let lines: Vec<String> = [
+            "acme@0199d2c4-0000-7000-8000-000000000000  running  3.0 s",
+            "  crawl  100/525  100.0/s",
+            "  paris",
+            "  lyon",
+        ]
+        .map(str::to_owned)
+        .into();
+        assert_eq!(fitted(lines.clone(), (80, 24)), lines);
+        assert_eq!(fitted(lines.clone(), (21, 4)), ["acme  running  3.0 s", "  crawl  100/525  10…", "  and 2 more"]);
+        assert_eq!(fitted(lines, (21, 0)), ["  and 4 more"]);
     }
 }

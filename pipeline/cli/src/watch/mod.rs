@@ -8,7 +8,6 @@ pub(crate) mod words;
 use crate::terminal;
 use jobpipe_core::Clock;
 use jobpipe_engine::event::{Event, Events};
-use live::Screen;
 use progress::Progress;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +47,7 @@ pub(crate) fn channel() -> (Arc<Sender>, mpsc::Receiver<Event>) {
 }
 
 enum View {
-    Live(Screen),
+    Live,
     Lines { told_at: Duration },
     Json,
 }
@@ -69,7 +68,7 @@ impl Watcher {
     pub(crate) fn new(format: Format, stages: &[String], clock: Arc<dyn Clock>) -> Self {
         let view = match format {
             Format::Json => View::Json,
-            Format::Human if terminal::is_watched() => View::Live(Screen::default()),
+            Format::Human if terminal::is_watched() => View::Live,
             Format::Human => View::Lines { told_at: Duration::ZERO },
         };
         let began = clock.monotonic();
@@ -102,7 +101,7 @@ impl Watcher {
             return;
         }
         if let Some(text) = self.words.tell(event) {
-            self.line(&text);
+            terminal::say(&text);
         }
         if let (View::Lines { .. }, Event::StageClosed { stage, .. }) = (&self.view, event)
             && let Some(stage) = self.progress.stage(stage)
@@ -121,22 +120,16 @@ impl Watcher {
             }
             return;
         }
-        self.line(text);
-    }
-
-    fn line(&mut self, text: &str) {
-        match &mut self.view {
-            View::Live(screen) => screen.keep(text),
-            View::Lines { .. } | View::Json => terminal::say(text),
-        }
+        terminal::say(text);
     }
 
     /// Shows how things stand; called a few times a second.
     pub(crate) fn tick(&mut self) {
         let now = self.elapsed();
         match &mut self.view {
-            View::Live(screen) => {
-                screen.draw(&live::lines(&self.progress, &self.run, now, self.clock.now()));
+            View::Live => {
+                let lines = live::lines(&self.progress, &self.run, now, self.clock.now());
+                terminal::draw(&live::fitted(lines, terminal::size()));
             }
             View::Lines { told_at } if now.saturating_sub(*told_at) >= EVERY => {
                 *told_at = now;
@@ -149,9 +142,9 @@ impl Watcher {
     }
 
     /// Takes the live view away: what follows is the summary.
-    pub(crate) fn end(&mut self) {
-        if let View::Live(screen) = &mut self.view {
-            screen.clear();
+    pub(crate) fn end(&self) {
+        if matches!(self.view, View::Live) {
+            terminal::wipe();
         }
     }
 
