@@ -75,6 +75,12 @@ impl Expr {
     pub fn fields(&self) -> &Fields {
         self.inner.program.fields()
     }
+
+    /// The byte of the `=` by which the expression as a whole changes the record: as a condition it is never true, and
+    /// `==` is meant.
+    pub fn assigns(&self) -> Option<usize> {
+        self.inner.program.assigns()
+    }
 }
 
 impl fmt::Debug for Expr {

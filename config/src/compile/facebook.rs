@@ -18,7 +18,7 @@ pub(super) fn read(cx: &mut Cx<'_>, mut keys: Fields<'_>, at: &At<'_>) -> Option
     let pages = targets(cx, at);
     let mut used = Vec::new();
     let where_ = keys.take("where").and_then(|at| {
-        let value = cx.value(&at, Place::Expression, WHERE_VARS)?;
+        let value = cx.condition(&at, WHERE_VARS)?;
         let mut uses = cx.used(&at, &value.value);
         uses.variables.clear();
         used.push(uses);

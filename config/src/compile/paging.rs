@@ -6,17 +6,16 @@ use crate::diagnostic::{Problem, codes};
 use crate::reader::{At, Cx, Fields};
 use crate::spec::{LinksSpec, PagesSpec, SinceSpec, SourceKind, ValueText};
 use crate::tree::Kind;
-use jobpipe_expr::Place;
 
 /// Where the records are.
 pub(super) fn items(cx: &mut Cx<'_>, at: &At<'_>, kind: SourceKind) -> Option<ValueText> {
-    finder(cx, at, kind)
+    finder(cx, at, kind, ".data")
 }
 
 /// jq in JSON, a selector in HTML.
-fn finder(cx: &mut Cx<'_>, at: &At<'_>, kind: SourceKind) -> Option<ValueText> {
+fn finder(cx: &mut Cx<'_>, at: &At<'_>, kind: SourceKind, such_as: &str) -> Option<ValueText> {
     match kind {
-        SourceKind::Json => cx.value(at, Place::Expression, FIND_VARS).map(|value| value.text),
+        SourceKind::Json => cx.reading(at, FIND_VARS, such_as).map(|value| value.text),
         SourceKind::Html => {
             let text = cx.text(at, "a CSS selector")?;
             let parts = split(text);
@@ -48,9 +47,9 @@ pub(super) fn pages(cx: &mut Cx<'_>, at: &At<'_>, kind: SourceKind) -> Option<Pa
                 keys.missing(&["next"], "write `pages: .next` (jq) or `pages: a.next` (CSS)");
             }
             keys.finish(cx);
-            Some(PagesSpec { next: finder(cx, &next?, kind)? })
+            Some(PagesSpec { next: finder(cx, &next?, kind, ".next")? })
         }
-        Kind::Scalar(_) | Kind::List(_) | Kind::Broken => Some(PagesSpec { next: finder(cx, at, kind)? }),
+        Kind::Scalar(_) | Kind::List(_) | Kind::Broken => Some(PagesSpec { next: finder(cx, at, kind, ".next")? }),
     }
 }
 
@@ -90,7 +89,7 @@ pub(super) fn links(cx: &mut Cx<'_>, at: &At<'_>) -> Option<LinksSpec> {
 /// `.updated_at`, or `{ field, start, lookback }`.
 pub(super) fn since(cx: &mut Cx<'_>, at: &At<'_>) -> Option<SinceSpec> {
     let Kind::Map(_) = &at.node.kind else {
-        let field = cx.value(at, Place::Expression, &["now"])?.text;
+        let field = cx.reading(at, &["now"], ".updated_at")?.text;
         return Some(SinceSpec { field, start: None, lookback: None });
     };
     let mut keys = Fields::open(cx, at.clone(), "since")?;
@@ -99,6 +98,6 @@ pub(super) fn since(cx: &mut Cx<'_>, at: &At<'_>) -> Option<SinceSpec> {
     let lookback = keys.take("lookback").and_then(|at| cx.parsed(&at, "a duration such as 1d"));
     keys.later(cx, &["step", "until"]);
     keys.finish(cx);
-    let field = cx.value(&field?, Place::Expression, &["now"])?.text;
+    let field = cx.reading(&field?, &["now"], ".updated_at")?.text;
     Some(SinceSpec { field, start, lookback })
 }

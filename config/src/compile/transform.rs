@@ -6,7 +6,6 @@ use crate::grammar::{GrammarError, parse_count};
 use crate::reader::{At, Cx, Fields, Used};
 use crate::spec::{FieldValue, GoneSpec, Keep, Ordered, TransformSpec};
 use crate::tree::Kind;
-use jobpipe_expr::Place;
 use std::ops::Range;
 
 /// Variables that have a value in a transform. `$now` and `$run` are judged with the exports in view.
@@ -19,11 +18,11 @@ const LATER: [&str; 9] = ["join", "lookup", "enrich", "expire", "dedupe", "chang
 pub(super) fn read(cx: &mut Cx<'_>, at: At<'_>) -> Option<Body> {
     let mut keys = Fields::open(cx, at, "a transform: `{ key: .id, map: { title: .title } }`")?;
     let mut compared: Vec<Used> = Vec::new();
-    let where_ = keys.take("where").and_then(|at| cx.value(&at, Place::Expression, VARS)).map(|value| value.text);
+    let where_ = keys.take("where").and_then(|at| cx.condition(&at, VARS)).map(|value| value.text);
     let key = keys.take("key");
     let has_key = key.is_some();
     let key = key.and_then(|at| {
-        let value = cx.value(&at, Place::Expression, &["now", "run"])?;
+        let value = cx.reading(&at, &["now", "run"], ".id")?;
         compared.push(cx.used(&at, &value.value));
         Some(value.text)
     });
@@ -95,13 +94,13 @@ fn read_gone(cx: &mut Cx<'_>, at: &At<'_>) -> Option<GoneSpec> {
                 spec.limit = cx.parsed(&at, "a share such as 30%").unwrap_or(spec.limit);
             }
             if let Some(at) = keys.take("when") {
-                spec.when = cx.value(&at, Place::Expression, VARS).map(|value| value.text);
+                spec.when = cx.condition(&at, VARS).map(|value| value.text);
             }
             keys.finish(cx);
             Some(spec)
         }
         Kind::Scalar(_) | Kind::List(_) | Kind::Broken => {
-            let when = cx.value(at, Place::Expression, VARS)?.text;
+            let when = cx.condition(at, VARS)?.text;
             Some(GoneSpec { when: Some(when), ..GoneSpec::default() })
         }
     }

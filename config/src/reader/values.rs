@@ -4,7 +4,7 @@ use super::{At, Cx};
 use crate::diagnostic::{Problem, Severity, codes};
 use crate::spec::{FieldValue, Ordered, Scalar as Literal, ValueText};
 use crate::tree::Kind;
-use jobpipe_expr::{Expr, ExprError, Place, Value};
+use jobpipe_expr::{Expr, ExprError, Place, Value, ValueKind};
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -30,6 +30,31 @@ impl Cx<'_> {
                 None
             }
         }
+    }
+
+    /// jq that reads the record: what is the same for every record is a slip. `such_as` shows what is meant.
+    pub(crate) fn reading(&mut self, at: &At<'_>, vars: &[&str], such_as: &str) -> Option<Compiled> {
+        let value = self.value(at, Place::Expression, vars)?;
+        let fields = value.value.fields();
+        if fields.whole || !fields.names.is_empty() {
+            return Some(value);
+        }
+        let span = at.node.span.clone();
+        let problem = Problem::new(codes::WORD, span, &at.path, "this reads nothing of the record or answer");
+        self.add(problem.expected(format!("jq such as `{such_as}`")));
+        None
+    }
+
+    /// A condition in jq, which only `true` meets.
+    pub(crate) fn condition(&mut self, at: &At<'_>, vars: &[&str]) -> Option<Compiled> {
+        let value = self.value(at, Place::Expression, vars)?;
+        let ValueKind::Expr(expr) = value.value.kind() else { return Some(value) };
+        let Some(sign) = expr.assigns() else { return Some(value) };
+        let source = self.source();
+        let start = at.node.locate(source, value.text.0.len() - expr.source().len() + sign);
+        let problem = Problem::new(codes::WORD, start..start + 1, &at.path, "`=` changes the record and is never true");
+        self.add(problem.help("write `==` to compare"));
+        None
     }
 
     /// Reports a secret that is written out. The line is not shown: it holds the secret.

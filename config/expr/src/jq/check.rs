@@ -280,3 +280,12 @@ pub(crate) fn beyond_words(term: &Tree<'_>) -> bool {
     parts(term, &mut |part| found |= beyond_words(part));
     found
 }
+
+/// Whether the term as a whole gives its input with something changed by `=`.
+pub(super) fn assigns(term: &Term<&str>) -> bool {
+    match term {
+        Term::BinOp(_, BinaryOp::Assign, _) => true,
+        Term::BinOp(_, BinaryOp::Pipe(_), last) => assigns(last),
+        _ => false,
+    }
+}

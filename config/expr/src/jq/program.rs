@@ -26,6 +26,7 @@ pub(crate) struct Program {
     /// The variables of the run that it uses, in the order in which jaq was told of them.
     names: BTreeSet<String>,
     fields: Fields,
+    assigns: Option<usize>,
 }
 
 impl Program {
@@ -96,6 +97,11 @@ impl Program {
     pub(crate) fn fields(&self) -> &Fields {
         &self.fields
     }
+
+    /// The byte of the `=` by which the expression as a whole changes its input.
+    pub(crate) fn assigns(&self) -> Option<usize> {
+        self.assigns
+    }
 }
 
 /// Whether `text`, which has no `=`, is an expression all the same: it would compile, and says more than words do.
@@ -149,7 +155,9 @@ fn compile(source: &str, scope: &Scope) -> Result<Program, ExprError> {
         .with_global_vars(variables.iter().map(String::as_str))
         .compile(modules)
         .map_err(|errors| undefined(source, errors).unwrap_or_else(unexpected))?;
-    Ok(Program { filter, straight: Straight::of(&term), names: names.used, fields: reads::fields(&term) })
+    let sign = tokens.iter().map(Token::as_str).find(|token| *token == "=");
+    let assigns = sign.filter(|_| check::assigns(&term)).map(|sign| span(source, sign).start);
+    Ok(Program { filter, straight: Straight::of(&term), names: names.used, fields: reads::fields(&term), assigns })
 }
 
 /// What is left after [`Names`]: labels.
