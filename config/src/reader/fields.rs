@@ -2,7 +2,7 @@
 
 use super::Cx;
 use crate::diagnostic::{Problem, codes, nearest};
-use crate::tree::{Entry, Kind, Node};
+use crate::tree::{Entry, Kind, Node, with_space};
 use std::ops::Range;
 
 /// A value, and where in the file's structure it stands.
@@ -74,7 +74,15 @@ impl<'t> Fields<'t> {
                 let found = at.node.describe();
                 let problem =
                     Problem::new(codes::TYPE, at.node.span.clone(), &at.path, format!("{found} where a map is needed"));
-                cx.add(problem.expected(expected));
+                let problem = problem.expected(expected);
+                let spaceless = match &at.node.kind {
+                    Kind::Scalar(scalar) => with_space(&scalar.text),
+                    _ => None,
+                };
+                cx.add(match spaceless {
+                    Some(right) => problem.help(format!("put a space after the colon: `{right}`")),
+                    None => problem,
+                });
                 None
             }
         }

@@ -1,7 +1,7 @@
 //! What YAML lets pass and imports do not: no value, text cut by a comment, values broken by a comma, tabs.
 
 use super::build::Built;
-use super::{Entry, Kind, Node, Notation, Scalar, flaws, quoted};
+use super::{Entry, Kind, Node, Notation, Scalar, flaws, quoted, with_space};
 use crate::diagnostic::{MOST, Problem, codes};
 use std::ops::Range;
 
@@ -63,6 +63,7 @@ impl Checks<'_> {
 
     /// `{ title: h1, h2 }`: a key without value is the rest of the value before it.
     fn flow_map(&mut self, entries: &mut Vec<Entry>, map: &Range<usize>) {
+        self.spaceless(entries);
         let torn = entries.iter().position(|entry| is_empty(&entry.value) || torn_in_flow(&entry.value));
         let Some(at) = torn else { return };
         let source = self.source;
@@ -102,6 +103,18 @@ impl Checks<'_> {
         *entries = kept;
     }
 
+    /// `{ json:./x.json }`: a key without its space is a key all the same.
+    fn spaceless(&mut self, entries: &mut [Entry]) {
+        for entry in entries.iter_mut().filter(|entry| is_empty(&entry.value)) {
+            let Some(right) = with_space(&entry.key) else { continue };
+            let message = format!("no space after the colon of `{}`", entry.key);
+            let problem = Problem::new(codes::FLOW, entry.key_span.clone(), "", message);
+            self.problems.push(problem.help(format!("write `{right}`")));
+            entry.key = right.split(':').next().unwrap_or_default().to_owned();
+            entry.value = Node { span: entry.key_span.clone(), kind: Kind::Broken };
+        }
+    }
+
     fn scalar(&self, scalar: &Scalar, span: &Range<usize>, key: Option<(&str, &Range<usize>)>) -> Option<Problem> {
         if scalar.notation != Notation::Plain {
             return None;
@@ -115,7 +128,20 @@ impl Checks<'_> {
             let problem = Problem::new(codes::NULL, span.clone(), "", format!("`{text}` is no value in an import"));
             return Some(problem.help(format!("remove the key, or quote the text: \"{text}\"")));
         }
-        self.cut(scalar, span)
+        self.dash(scalar, span).or_else(|| self.cut(scalar, span))
+    }
+
+    /// `-title` on a line of its own, which is text.
+    fn dash(&self, scalar: &Scalar, span: &Range<usize>) -> Option<Problem> {
+        let item = scalar.text.strip_prefix('-').filter(|rest| rest.starts_with(char::is_alphabetic))?;
+        let first = item.split_whitespace().next()?;
+        let before = self.source.get(..span.start)?.rsplit('\n').next()?;
+        if !before.trim().is_empty() {
+            return None;
+        }
+        let message = format!("`-{first}` is text, not an item of a list");
+        let problem = Problem::new(codes::FIRST_CHARACTER, span.clone(), "", message);
+        Some(problem.help(format!("put a space after the dash: `- {first}`; if the text is meant, quote it")))
     }
 
     fn no_value(&self, span: &Range<usize>, key: Option<(&str, &Range<usize>)>) -> Problem {

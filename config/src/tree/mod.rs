@@ -12,6 +12,7 @@ mod repair;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use flaws::with_space;
 pub use quote::{plain_is_safe, quoted};
 pub use repair::parse;
 

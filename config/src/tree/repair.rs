@@ -139,6 +139,9 @@ fn unread(text: &str, stopped: &Stopped, bounds: &Range<usize>, info: &str) -> P
     }
     let content = text.get(bounds.clone()).unwrap_or_default();
     let indented = bounds.start + content.len() - content.trim_start().len();
+    if let Some(problem) = spaceless(content, indented..bounds.end) {
+        return problem;
+    }
     if !content.contains(':') && !content.trim_start().starts_with('-') && !content.trim().is_empty() {
         let message = format!("`{}` is neither `key: value` nor `- item`", content.trim());
         return Problem::new(codes::SYNTAX, indented..bounds.end, "", message)
@@ -152,10 +155,22 @@ fn unread(text: &str, stopped: &Stopped, bounds: &Range<usize>, info: &str) -> P
     syntax(stopped.at, info)
 }
 
+/// `name:acme`: no space after the colon.
+fn spaceless(content: &str, span: Range<usize>) -> Option<Problem> {
+    let right = super::with_space(content)?;
+    let message = format!("no space after the colon of `{}`", content.trim());
+    Some(Problem::new(codes::SYNTAX, span, "", message).help(format!("write `{right}`")))
+}
+
 fn indentation(text: &str, scalar: usize, bounds: &Range<usize>) -> Problem {
     let content = text.get(bounds.clone()).unwrap_or_default();
     let start = bounds.start + content.len() - content.trim_start().len();
     let above = line_bounds(text, scalar);
+    let before = text.get(above.clone()).unwrap_or_default();
+    let first = above.start + before.len() - before.trim_start().len();
+    if let Some(problem) = spaceless(before, first..above.end) {
+        return problem;
+    }
     let key = read_line(text, above).and_then(|line| line.key).unwrap_or("the value above");
     let message = format!("this line is indented deeper than `{key}`, which has its value already");
     Problem::new(codes::INDENTATION, start..bounds.end, "", message)
