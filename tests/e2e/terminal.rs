@@ -90,6 +90,24 @@ fn the_view_is_drawn_in_place_whatever_the_width_and_without_colours() {
 }
 
 #[test]
+fn every_stage_and_page_has_a_line_that_says_how_much_is_done_and_known() {
+    let project = project();
+    project.write("import.yml", &project.read("import.yml").replace("rate: 500/s", "rate: 50/s"));
+    let mut terminal = Terminal::run(&project, &RUN, 80);
+    let wait_for_row = |terminal: &mut Terminal, name: &str, known: &str| loop {
+        let lines = terminal.lines();
+        if lines.iter().any(|line| line.starts_with(&format!("  {name} ")) && line.contains(known)) {
+            return;
+        }
+        assert!(terminal.read(), "no row of {name} with {known}:\n{}", lines.join("\n"));
+    };
+    wait_for_row(&mut terminal, "transform", "/");
+    wait_for_row(&mut terminal, "acme-lyon", "/200");
+    let (status, lines) = terminal.end();
+    assert_eq!(status, Some(0), "{}", lines.join("\n"));
+}
+
+#[test]
 fn a_view_of_more_lines_than_the_terminal_has_is_cut() {
     let project = project();
     let exports: String = (0..40).map(|n| format!("  - jsonl: out/{n}.jsonl\n    as: file-{n}\n")).collect();

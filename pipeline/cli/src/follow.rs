@@ -4,11 +4,13 @@ use crate::exit::{Failure, Outcome};
 use crate::stop::StopFlag;
 use crate::watch::Watcher;
 use crate::watch::summary::End;
-use jobpipe_core::{DocKind, StageKind};
+use jobpipe_core::{DocKind, Feed, StageKind, StagePlan};
 use jobpipe_engine::admin::{self, RunSummary, Standing};
 use jobpipe_engine::docs::{self, Read, RunDoc, RunState};
 use jobpipe_engine::event::Event;
+use jobpipe_engine::layout::Layout;
 use jobpipe_engine::{Cx, EngineError, Result};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -114,18 +116,43 @@ fn flatten(done: std::result::Result<Result<()>, tokio::task::JoinError>) -> Out
 pub(crate) struct Eye {
     cx: Arc<Cx>,
     run: String,
-    /// Crawls that request, whose number of known URLs is asked for.
-    crawls: Option<Vec<String>>,
+    /// What is counted, once it is known.
+    counted: Option<Counted>,
     wait: Duration,
     closed_at: Option<Duration>,
     /// Not asked again before.
     rests_until: Duration,
 }
 
+/// What of a run is counted in the store.
+struct Counted {
+    /// Crawls that request: how many URLs are known.
+    crawls: Vec<String>,
+    /// Exports to targets: how much is wanted, and how much is posted.
+    exports: Vec<Wanted>,
+}
+
+/// What is wanted by an export to targets.
+struct Wanted {
+    name: String,
+    ledger: String,
+}
+
+impl Counted {
+    fn of(layout: &Layout) -> Self {
+        let crawls = layout.working().filter(|stage| stage.kind == StageKind::Crawl);
+        let wanted = |stage: &StagePlan| Wanted { name: stage.name.clone(), ledger: layout.ledger_of(stage) };
+        Self {
+            crawls: crawls.map(|stage| stage.name.clone()).collect(),
+            exports: layout.effects().map(wanted).collect(),
+        }
+    }
+}
+
 impl Eye {
     /// An eye on a run; `wait` counts from its closing.
     pub(crate) fn new(cx: Arc<Cx>, run: &str, wait: Duration) -> Self {
-        Self { cx, run: run.to_owned(), crawls: None, wait, closed_at: None, rests_until: Duration::ZERO }
+        Self { cx, run: run.to_owned(), counted: None, wait, closed_at: None, rests_until: Duration::ZERO }
     }
 
     /// Looks; gives the end when the run has one.
@@ -136,12 +163,14 @@ impl Eye {
         }
         let run: Option<Read<RunDoc>> = docs::read(&*self.cx.store, DocKind::Run, &self.run).await?;
         let Some(run) = run else { return Ok(None) };
+        if !watcher.is_json() {
+            self.count(&run.doc, watcher).await?;
+        }
         let end = if run.doc.state == RunState::Closed {
             let closed_at = *self.closed_at.get_or_insert(before);
             watcher.progress.closed = true;
             self.closed(watcher, before.saturating_sub(closed_at)).await?
         } else {
-            self.open(&run.doc, watcher).await?;
             None
         };
         let took = self.cx.clock.monotonic().saturating_sub(before);
@@ -149,18 +178,41 @@ impl Eye {
         Ok(end)
     }
 
-    async fn open(&mut self, run: &RunDoc, watcher: &mut Watcher) -> Result<()> {
-        if self.crawls.is_none() {
-            let layout = self.cx.layout(&run.open.definition).await?;
-            let crawls = layout.working().filter(|stage| stage.kind == StageKind::Crawl);
-            self.crawls = Some(crawls.map(|stage| stage.name.clone()).collect());
-        }
-        for name in self.crawls.iter().flatten() {
-            let known = self.cx.store.seen_count(&self.run, name).await?;
-            if let Some(stage) = watcher.progress.stage(name) {
-                stage.known = known;
+    /// Counts how much there is to do.
+    async fn count(&mut self, run: &RunDoc, watcher: &mut Watcher) -> Result<()> {
+        let counted = match self.counted.take() {
+            Some(counted) => counted,
+            None => {
+                let layout = self.cx.layout(&run.open.definition).await?;
+                for stage in layout.working().chain(layout.files()) {
+                    let each = matches!(stage.feed, Feed::Batches | Feed::Run);
+                    if let Some(shown) = watcher.progress.stage(&stage.name).filter(|_| each) {
+                        shown.from.clone_from(&stage.from);
+                    }
+                }
+                Counted::of(&layout)
+            }
+        };
+        if run.state != RunState::Closed {
+            for name in &counted.crawls {
+                let known = self.cx.store.seen_count(&self.run, name).await?;
+                if let Some(stage) = watcher.progress.stage(name) {
+                    stage.known = known;
+                }
             }
         }
+        let mut missing: BTreeMap<&str, u64> = BTreeMap::new();
+        for export in &counted.exports {
+            let wanted = self.cx.store.heads_count(&export.ledger).await?.live;
+            for target in run.open.targets.get(&export.name).into_iter().flatten() {
+                let posted = self.cx.store.rows_posted(&target.id, &run.open.facts.import, &export.name).await?;
+                *missing.entry(&target.name).or_default() += wanted.saturating_sub(posted);
+            }
+        }
+        for (target, missing) in missing {
+            watcher.progress.target(target).missing = missing;
+        }
+        self.counted = Some(counted);
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 pub(crate) fn lines(progress: &Progress, run: &str, now: Duration, wall: Millis) -> Vec<String> {
     let mut rows = Vec::new();
     for stage in &progress.stages {
-        rows.push(stage_row(stage, now));
+        rows.push(stage_row(stage, progress.known(stage), now));
     }
     for (name, target) in &progress.targets {
         rows.push(target_row(name, target, now, wall));
@@ -38,13 +38,9 @@ pub(crate) fn fitted(lines: Vec<String>, (columns, rows): (usize, usize)) -> Vec
     shown.into_iter().map(|line| cut(&line, columns)).collect()
 }
 
-fn stage_row(stage: &StageProgress, now: Duration) -> Vec<String> {
+fn stage_row(stage: &StageProgress, known: u64, now: Duration) -> Vec<String> {
     let counts = &stage.counts;
-    let done = if stage.known > counts.taken && !stage.closed {
-        format!("{}/{}", number(counts.taken), number(stage.known))
-    } else {
-        number(counts.taken)
-    };
+    let done = done(counts.taken, if stage.closed { 0 } else { known });
     let mut notes = Vec::new();
     for (count, word) in [(counts.dead, "dead"), (counts.retried, "retried")] {
         if count > 0 {
@@ -59,8 +55,13 @@ fn stage_row(stage: &StageProgress, now: Duration) -> Vec<String> {
     vec![stage.name.clone(), done, format!("{:.1}/s", stage.rate.now(now)), notes.join(", ")]
 }
 
+/// `100/525`, or `525` when no more is known of.
+fn done(done: u64, known: u64) -> String {
+    if known > done { format!("{}/{}", number(done), number(known)) } else { number(done) }
+}
+
 fn target_row(name: &str, target: &TargetProgress, now: Duration, wall: Millis) -> Vec<String> {
-    let done = target.created + target.updated + target.deleted;
+    let made = target.created + target.updated + target.deleted;
     let mut notes = Vec::new();
     for (count, word) in [(target.created, "new"), (target.updated, "changed"), (target.deleted, "removed")] {
         if count > 0 {
@@ -73,7 +74,8 @@ fn target_row(name: &str, target: &TargetProgress, now: Duration, wall: Millis) 
         let left = u64::try_from(at.saturating_sub(wall)).unwrap_or(0);
         notes.push(format!("waits: its pace, {}", time(super::words::seconds(left))));
     }
-    vec![name.to_owned(), number(done), format!("{:.1}/s", target.rate.now(now)), notes.join(", ")]
+    let done = done(made, made + target.missing);
+    vec![name.to_owned(), done, format!("{:.1}/s", target.rate.now(now)), notes.join(", ")]
 }
 
 #[cfg(test)]
@@ -87,6 +89,7 @@ mod tests {
         let mut progress = Progress::new(["crawl".to_owned(), "transform".to_owned()]);
         let at = Duration::from_secs;
         progress.stages[0].known = 525;
+        progress.stages[1].from = vec!["crawl".to_owned()];
         let counts = Counts { taken: 100, given: 95, dead: 1, retried: 2, ..Counts::default() };
         let done = Event::TaskDone { run: "acme@1".into(), counts: [("crawl".to_owned(), counts)].into(), children: 0 };
         progress.take(&done, "acme@1", at(2));
@@ -98,12 +101,13 @@ mod tests {
         progress.take(&effect, "acme@1", at(2));
         if let Some(target) = progress.targets.get_mut("paris") {
             target.next_at = Some(62_000);
+            target.missing = 94;
         }
         insta::assert_snapshot!(lines(&progress, "acme@1", at(3), 2_000).join("\n"), @r"
         acme@1  running  3.0 s
           crawl      100/525  100.0/s  1 dead, 2 retried, waits: rate of acme.test
-          transform  0        0.0/s
-          paris      1        1.0/s    1 new, waits: its pace, 1 min 0 s
+          transform  0/95     0.0/s
+          paris      1/95     1.0/s    1 new, waits: its pace, 1 min 0 s
         ");
     }
 

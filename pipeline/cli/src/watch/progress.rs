@@ -26,8 +26,10 @@ pub(crate) struct Progress {
 pub(crate) struct StageProgress {
     pub(crate) name: String,
     pub(crate) counts: Counts,
-    /// How much there is to do, as far as known: requests found.
+    /// How much there is to do, as far as is read from the store: requests found.
     pub(crate) known: u64,
+    /// The stages whose records it takes, one by one.
+    pub(crate) from: Vec<String>,
     pub(crate) closed: bool,
     pub(crate) rate: Rate,
     /// On which limit it waits, and until when.
@@ -40,6 +42,8 @@ pub(crate) struct TargetProgress {
     pub(crate) created: u64,
     pub(crate) updated: u64,
     pub(crate) deleted: u64,
+    /// Records that it is to show and does not yet; as read from the store.
+    pub(crate) missing: u64,
     pub(crate) rate: Rate,
     /// When it is due again, milliseconds since 1970; as read from the store.
     pub(crate) next_at: Option<Millis>,
@@ -149,12 +153,20 @@ impl Progress {
         true
     }
 
+    /// How much there is to do for a stage, as far as known.
+    pub(crate) fn known(&self, stage: &StageProgress) -> u64 {
+        let given =
+            |name: &String| self.stages.iter().find(|other| other.name == *name).map_or(0, |one| one.counts.given);
+        stage.known.max(stage.from.iter().map(given).sum())
+    }
+
     /// The stage of that name.
     pub(crate) fn stage(&mut self, name: &str) -> Option<&mut StageProgress> {
         self.stages.iter_mut().find(|stage| stage.name == name)
     }
 
-    fn target(&mut self, name: &str) -> &mut TargetProgress {
+    /// The target of that name.
+    pub(crate) fn target(&mut self, name: &str) -> &mut TargetProgress {
         self.targets.entry(name.to_owned()).or_default()
     }
 }
