@@ -121,6 +121,29 @@ fn an_open_run_of_another_definition_asks_which_one() {
 }
 
 #[test]
+fn an_open_run_keeps_its_limit_and_says_so() {
+    let runtime = runtime();
+    let pages = runtime.block_on(FbSim::start(Default::default())).unwrap();
+    let project = with_offers(5, &pages);
+    let mut dies = project.command(&["run", "import.yml"]);
+    assert!(!dies.env("JOBPIPE_FAILPOINT", "task.commit").output().unwrap().status.success());
+    let told = project.jobpipe(&["run", "import.yml", "--limit", "2"]).expect(0).out;
+    assert!(
+        told.contains("it was begun without --limit and goes on so") && told.contains("runs cancel acme@"),
+        "{told}"
+    );
+    assert_eq!(pages.report().totals.creates, 5);
+
+    let mut dies = project.command(&["run", "import.yml", "--limit", "2"]);
+    assert!(!dies.env("JOBPIPE_FAILPOINT", "task.commit").output().unwrap().status.success());
+    let told = project.jobpipe(&["run", "import.yml"]).expect(0).out;
+    assert!(told.contains("it was begun with --limit 2 and goes on so"), "{told}");
+    let told = project.jobpipe(&["run", "import.yml"]).expect(0).out;
+    assert!(!told.contains("--limit"), "{told}");
+    drop((pages, runtime));
+}
+
+#[test]
 fn the_summary_has_its_fixed_shape() {
     let runtime = runtime();
     let pages = runtime.block_on(FbSim::start(Default::default())).unwrap();

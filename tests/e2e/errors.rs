@@ -4,7 +4,7 @@ mod support;
 
 use career_site::{Answer, CareerSite, Options, Target};
 use fbsim::FbSim;
-use support::{Project, import, lines, offers, runtime};
+use support::{Done, Project, import, lines, offers, runtime};
 
 #[test]
 fn six_sources_fail_and_the_seventh_goes_on() {
@@ -184,4 +184,28 @@ fn an_input_that_ends_its_process_is_computed_apart_and_at_last_set_aside() {
     assert_eq!((&letters[0]["error"]["class"], &letters[0]["error"]["code"]), (&"poison".into(), &"JP190".into()));
     let pages = project.read(".jobpipe/sandbox/facebook.jsonl");
     assert_eq!(pages.lines().count(), 3, "what could not be read is not taken off the page");
+}
+
+#[test]
+fn the_command_that_shows_dead_letters_works_where_it_is_told() {
+    let project = Project::new();
+    let import = "name: acme\n\
+        stages:\n  good: { crawl: { json: ./offers.json } }\n  bad: { crawl: { json: ./absent.json } }\n\
+        \x20 clean: { from: [good, bad], transform: { key: .id } }\n  file: { from: clean, export: { jsonl: out/acme.jsonl } }\n";
+    project.write("my jobs/import.yml", import);
+    project.write("my jobs/offers.json", &offers(2));
+    project.write("my jobs/config/environments/prod.yml", "defaults: { rate: 5/s }\n");
+    for extra in [&[][..], &["--env", "prod"], &["--sandbox"]] {
+        let jobpipe = |args: &[&str], status| project.jobpipe(&[args, extra].concat()).expect(status).out;
+        let done = jobpipe(&["run", "my jobs/import.yml"], 3);
+        let told = done.lines().find(|line| line.contains("in all; `jobpipe ")).unwrap();
+        let typed = told.split('`').nth(1).unwrap();
+        let mut shell = std::process::Command::new("sh");
+        shell.arg("-c").arg(typed.replacen("jobpipe", env!("CARGO_BIN_EXE_jobpipe"), 1)).current_dir(project.path(""));
+        let listed = Done::of(shell.output().unwrap()).expect(0).out;
+        assert!(listed.contains("JP130") && listed.contains("there is no such file"), "{typed}:\n{listed}");
+        assert!(jobpipe(&["runs", "list", "--at", "my jobs"], 0).contains("  partial  "));
+        let dry = jobpipe(&["run", "my jobs/import.yml", "--dry-run"], 3);
+        assert!(dry.contains("dead:  1 in all\n"), "nothing is kept of a dry run: {dry}");
+    }
 }

@@ -3,7 +3,7 @@
 use crate::exit::{Exit, Failure, Outcome};
 use crate::follow::Engine;
 use crate::watch::Watcher;
-use jobpipe_core::{DocKind, Plan, utc_text};
+use jobpipe_core::{DocKind, Plan, RunFacts, utc_text};
 use jobpipe_engine::admission::{Admitted, Wish, admit as ask};
 use jobpipe_engine::docs::{self, Read, RunDoc};
 use jobpipe_engine::{Cx, EngineError};
@@ -48,7 +48,7 @@ pub(crate) async fn until_admitted(
         match ask(cx, plan, wish).await.map_err(refused)? {
             Admitted::Started(run) => return Ok(run),
             Admitted::Resumed { run, pinned } => {
-                note(&going_on(cx, &run, pinned).await?);
+                note(&going_on(cx, &run, pinned, wish).await?);
                 return Ok(run);
             }
             Admitted::Superseding(run) => {
@@ -70,10 +70,19 @@ fn refused(error: EngineError) -> Failure {
     }
 }
 
-async fn going_on(cx: &Cx, run: &str, pinned: bool) -> Outcome<String> {
+async fn going_on(cx: &Cx, run: &str, pinned: bool, wish: &Wish) -> Outcome<String> {
     let doc: Option<Read<RunDoc>> = docs::read(&*cx.store, DocKind::Run, run).await?;
-    let since = doc
-        .map_or_else(String::new, |doc| format!(", begun {}", utc_text(doc.doc.open.facts.started_at / 1_000 * 1_000)));
+    let Some(facts) = doc.map(|doc| doc.doc.open.facts) else { return Ok(format!("going on with {run}")) };
     let how = if pinned { " with the definition that it was started with" } else { "" };
-    Ok(format!("going on with {run}{since}{how}"))
+    let (since, limit) = (utc_text(facts.started_at / 1_000 * 1_000), other_limit(&facts, wish));
+    Ok(format!("going on with {run}, begun {since}{how}{limit}"))
+}
+
+/// What is said when a run was begun with another `--limit` than is asked for now: it keeps its own.
+pub(crate) fn other_limit(facts: &RunFacts, wish: &Wish) -> String {
+    if facts.limit == wish.limit {
+        return String::new();
+    }
+    let begun = facts.limit.map_or_else(|| "without --limit".to_owned(), |limit| format!("with --limit {limit}"));
+    format!("; it was begun {begun} and goes on so; to begin anew: `jobpipe runs cancel {}`", facts.run)
 }

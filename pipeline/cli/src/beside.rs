@@ -1,16 +1,16 @@
 //! `run` while another process is the engine: leave a wish, and watch what becomes of it.
 
-use crate::compose;
 use crate::exit::{Failure, Outcome};
 use crate::follow::Left;
 use crate::onlooker::{ALIVE, Onlooker, TICK};
 use crate::place::Place;
 use crate::stop::StopFlag;
 use crate::watch::Watcher;
+use crate::{admitted, compose};
 use jobpipe_core::{Clock, DocKind, Plan, Stop};
 use jobpipe_embedded::EngineLock;
 use jobpipe_engine::admission::Wish;
-use jobpipe_engine::docs::{self, Command, ImportDoc, Read};
+use jobpipe_engine::docs::{self, Command, ImportDoc, Read, RunDoc};
 use jobpipe_engine::{Cx, admin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,7 +75,9 @@ pub(crate) async fn run(job: &Job<'_>, wish: &Wish, watcher: &mut Watcher) -> Ou
             return Ok(Beside::EngineGone);
         }
     };
-    watcher.note(&format!("following {run}"));
+    let doc: Option<Read<RunDoc>> = docs::read(&*cx.store, DocKind::Run, &run).await?;
+    let limit = doc.map_or_else(String::new, |doc| admitted::other_limit(&doc.doc.open.facts, wish));
+    watcher.note(&format!("following {run}{limit}"));
     let onlooker = Onlooker { cx, wait: job.wait, stop: job.stop, holder: job.holder };
     let left = onlooker.follow(&run, watcher, async |_| Ok(is_engine_gone(job.place))).await?;
     Ok(left.map_or(Beside::EngineGone, |left| Beside::Left(Box::new(left))))

@@ -122,6 +122,14 @@ impl Where {
         )))
     }
 
+    /// The same, as somebody would type it after another verb: empty, or with a space before each option.
+    pub(crate) fn options(&self) -> String {
+        let at = self.at.as_deref().map(|at| format!(" --at {}", quoted(at)));
+        let env = self.env.as_deref().filter(|name| !name.is_empty()).map(|name| format!(" --env {name}"));
+        let sandbox = self.sandbox.then(|| " --sandbox".to_owned());
+        at.into_iter().chain(env).chain(sandbox).collect()
+    }
+
     /// The state, which need not be there.
     pub(crate) fn place(&self) -> Outcome<Place> {
         Place::of(&self.load()?, self.sandbox)
@@ -139,6 +147,13 @@ impl Where {
         load::told(&loaded)?;
         Ok(loaded)
     }
+}
+
+/// A path as a shell takes it.
+pub(crate) fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./@:+,=~".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// Whether a mistake at this key leaves it open where the state is.
@@ -180,6 +195,17 @@ mod tests {
         assert_eq!(state(&deep, true), root.join(".jobpipe/sandbox"));
         std::fs::write(deep.join(SETTINGS), "defaults: { rate: 1/s }\n").unwrap();
         assert_eq!(state(&deep, false), deep.join(".jobpipe"), "jobpipe.yml marks the project");
+    }
+
+    #[test]
+    fn options_are_what_a_shell_takes() {
+        let place = Where { at: Some("my jobs/it's.yml".into()), env: Some("prod".into()), sandbox: false };
+        assert_eq!(place.options(), r" --at 'my jobs/it'\''s.yml' --env prod");
+        assert_eq!(Where { at: None, env: None, sandbox: true }.options(), " --sandbox");
+        assert_eq!(
+            Where { at: Some("imports/acme.yml".into()), ..place }.options(),
+            " --at imports/acme.yml --env prod"
+        );
     }
 
     #[test]

@@ -3,9 +3,12 @@
 use crate::commands::run::Job;
 use crate::exit::Outcome;
 use crate::follow::Left;
+use crate::place::{self, Where, quoted};
 use crate::watch::Watcher;
+use crate::watch::progress::{Progress, TargetProgress};
 use crate::watch::summary::{self, End};
 use crate::{log, terminal};
+use jobpipe_engine::admin::RunSummary;
 use jobpipe_engine::event::Event;
 
 /// Tells how a run was left, and gives the exit status.
@@ -21,7 +24,12 @@ pub(crate) fn end(job: &Job, watcher: &mut Watcher, left: Left) -> Outcome {
         terminal::say(&summary::to_json(&summary, end, elapsed).to_string());
     } else {
         terminal::say("");
-        terminal::say(&summary::to_text(&summary, end, elapsed, &job.stage_order(), job.machine.clock.now()));
+        let (order, now) = (job.stage_order(), job.machine.clock.now());
+        let at = elsewhere(job);
+        terminal::say(&summary::to_text(&summary, end, elapsed, &order, now, Some(&at)));
+        for line in of_others(&watcher.progress, &summary) {
+            terminal::say(&line);
+        }
         terminal::say("");
         for line in terminal::list(&places(job, &summary, end)) {
             terminal::say(&line);
@@ -33,7 +41,27 @@ pub(crate) fn end(job: &Job, watcher: &mut Watcher, left: Left) -> Outcome {
     }
 }
 
-fn places(job: &Job, summary: &jobpipe_engine::admin::RunSummary, end: End) -> Vec<Vec<String>> {
+/// Posts that an earlier run was to make and that were made meanwhile: they count as that run's, not as this one's.
+fn of_others(progress: &Progress, summary: &RunSummary) -> Vec<String> {
+    let made = |target: &TargetProgress| target.created + target.updated + target.deleted;
+    let seen: u64 = progress.targets.values().map(made).sum();
+    let ours: u64 = summary.targets.values().map(|one| one.created + one.updated + one.deleted).sum();
+    let others = seen.saturating_sub(ours);
+    if others == 0 {
+        return Vec::new();
+    }
+    vec![format!("note:  {} changes that other runs had left were made meanwhile", terminal::number(others))]
+}
+
+/// The options with which other verbs find this run's state from the current folder.
+fn elsewhere(job: &Job) -> String {
+    let here = place::project_root(None).is_ok_and(|root| root == job.loaded.project.root);
+    let at = (!here).then(|| job.args.file.clone());
+    let (sandbox, env) = (job.args.sandbox, job.args.env.clone().filter(|_| !job.args.sandbox));
+    Where { at, env, sandbox }.options()
+}
+
+fn places(job: &Job, summary: &RunSummary, end: End) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     let shared = job.place.servers.is_some();
     for file in summary.files.values() {
@@ -42,7 +70,7 @@ fn places(job: &Job, summary: &jobpipe_engine::admin::RunSummary, end: End) -> V
         rows.push(vec!["file".to_owned(), format!("{} ({} lines)", path.display(), terminal::number(file.records))]);
     }
     if job.args.sandbox && !summary.targets.is_empty() {
-        rows.push(vec!["posts".to_owned(), format!("jobpipe sandbox {}", job.args.file.display())]);
+        rows.push(vec!["posts".to_owned(), format!("jobpipe sandbox {}", quoted(&job.args.file))]);
     }
     let state = if shared { job.place.shown() } else { job.place.state.display().to_string() };
     rows.push(vec!["state".to_owned(), state]);
@@ -59,4 +87,37 @@ fn places(job: &Job, summary: &jobpipe_engine::admin::RunSummary, end: End) -> V
     };
     rows.extend(next.map(|next| vec!["next".to_owned(), next.to_owned()]));
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jobpipe_engine::admin::{Standing, TargetSummary};
+
+    #[test]
+    fn changes_of_earlier_runs_are_told_of() {
+        let created = |created| TargetSummary { created, ..TargetSummary::default() };
+        let summary = |ours| RunSummary {
+            run: "acme@2".into(),
+            import: "acme".into(),
+            state: Standing::Succeeded,
+            started_at: 0,
+            ended_at: None,
+            stages: Default::default(),
+            targets: [("paris".to_owned(), created(ours)), ("lyon".to_owned(), created(0))].into(),
+            files: Default::default(),
+            gone: 0,
+            reasons: Vec::new(),
+            guard: None,
+        };
+        let mut progress = Progress::default();
+        progress.target("paris").created = 1_500;
+        progress.target("lyon").deleted = 10;
+        assert_eq!(of_others(&progress, &summary(1_510)), [""; 0]);
+        assert_eq!(of_others(&progress, &summary(2_000)), [""; 0], "some were made before this process began");
+        assert_eq!(
+            of_others(&progress, &summary(8)),
+            ["note:  1,502 changes that other runs had left were made meanwhile"]
+        );
+    }
 }

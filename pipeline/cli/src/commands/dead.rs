@@ -163,7 +163,9 @@ async fn list(args: List) -> Outcome {
             error.class.as_str()
         ));
         let about = if letter.key.is_empty() { letter.url.clone() } else { format!("{}  {}", letter.url, letter.key) };
-        terminal::say(&format!("    {about}\n    {}", error.message));
+        // most messages begin with what they are about
+        let message = error.message.strip_prefix(&format!("{}: ", letter.url)).unwrap_or(&error.message);
+        terminal::say(&format!("    {about}\n    {message}"));
     }
     if letters.len() == args.limit {
         terminal::say(&format!("(the newest {}; more with --limit)", args.limit));

@@ -128,10 +128,12 @@ async fn list(args: List) -> Outcome {
     Ok(Exit::Succeeded)
 }
 
-/// How a run stands, from its own document alone.
+/// How a run stands, from its own document alone: what its targets still do is not in it.
 fn state_word(run: &RunDoc) -> &'static str {
     match (run.state, run.cancel) {
         (RunState::Closed, true) => "cancelled",
+        (RunState::Closed, false) if run.has_failed() => "failed",
+        (RunState::Closed, false) if run.is_partial() => "partial",
         (RunState::Closed, false) => "closed",
         (_, true) => "cancelling",
         (RunState::Open, false) => "open",
@@ -162,9 +164,10 @@ async fn show(args: Show) -> Outcome {
         }
         None => Vec::new(),
     };
-    let text = summary::to_text(&summary, End::of(summary.state), took, &order, cx.now());
+    let at = args.place.options();
+    let text = summary::to_text(&summary, End::of(summary.state), took, &order, cx.now(), Some(&at));
     terminal::say(&if summary.state == Standing::Running {
-        text.replacen("interrupted in", "open since", 1)
+        text.replacen("interrupted in", "open for", 1)
     } else {
         text
     });

@@ -96,15 +96,23 @@ pub(crate) fn to_json(summary: &RunSummary, end: End, elapsed: f64) -> Json {
     })
 }
 
-/// The tables. `order` = the stages in the order of the plan.
-pub(crate) fn to_text(summary: &RunSummary, end: End, elapsed: f64, order: &[String], now: Millis) -> String {
+/// The tables. `order` = the stages in the order of the plan; `dead_at` = options with which other verbs find the run's
+/// dead letters, `None` when they are not kept.
+pub(crate) fn to_text(
+    summary: &RunSummary,
+    end: End,
+    elapsed: f64,
+    order: &[String],
+    now: Millis,
+    dead_at: Option<&str>,
+) -> String {
     let mut lines = vec![format!("{}  {} in {}", summary.run, end.word(), time(elapsed)), String::new()];
     lines.extend(stage_table(summary, order));
     if !summary.targets.is_empty() {
         lines.push(String::new());
         lines.extend(target_table(summary));
     }
-    let notes = notes(summary, now);
+    let notes = notes(summary, now, dead_at);
     if !notes.is_empty() {
         lines.push(String::new());
         lines.extend(notes);
@@ -135,7 +143,7 @@ fn target_table(summary: &RunSummary) -> Vec<String> {
 }
 
 /// What a person should know beside the numbers.
-fn notes(summary: &RunSummary, now: Millis) -> Vec<String> {
+fn notes(summary: &RunSummary, now: Millis, dead_at: Option<&str>) -> Vec<String> {
     let mut notes = Vec::new();
     for (name, target) in &summary.targets {
         if let Some(why) = &target.waits {
@@ -163,11 +171,8 @@ fn notes(summary: &RunSummary, now: Millis) -> Vec<String> {
     let dead: u64 = summary.stages.values().map(|stage| stage.counts.dead).sum();
     let failed: u64 = summary.targets.values().map(|target| target.failed).sum();
     if dead + failed > 0 {
-        notes.push(format!(
-            "dead:  {} in all; `jobpipe dead list --run {}` says what and why",
-            number(dead + failed),
-            summary.run
-        ));
+        let list = dead_at.map(|at| format!("; `jobpipe dead list --run {}{at}` says what and why", summary.run));
+        notes.push(format!("dead:  {} in all{}", number(dead + failed), list.unwrap_or_default()));
     }
     notes
 }
@@ -222,7 +227,7 @@ mod tests {
         let said = |pending: u64| {
             let mut summary = summary();
             summary.targets.values_mut().for_each(|target| target.pending = pending);
-            notes(&summary, 1_000).swap_remove(0)
+            notes(&summary, 1_000, None).swap_remove(0)
         };
         assert!(said(0).contains("for its pace, or a limit"), "{}", said(0));
         assert!(said(1).contains("how a call ended; next in"), "{}", said(1));
@@ -232,7 +237,7 @@ mod tests {
     #[test]
     fn the_summary_for_people_is_a_table() {
         let order = ["crawl".to_owned(), "transform".to_owned()];
-        insta::assert_snapshot!(to_text(&summary(), End::Partial, 6.1, &order, 1_000), @r"
+        insta::assert_snapshot!(to_text(&summary(), End::Partial, 6.1, &order, 1_000, Some(" --at jobs")), @r"
         acme@1  partial in 6.1 s
 
         stage      tasks   in    out  withdrawn  dead  retried
@@ -243,7 +248,7 @@ mod tests {
         acme-paris      500        0        0          0       0
 
         waits: acme-paris: for its pace, or a limit that it named; next in 1 min 0 s (1970-01-01T00:01:01Z)
-        dead:  2 in all; `jobpipe dead list --run acme@1` says what and why
+        dead:  2 in all; `jobpipe dead list --run acme@1 --at jobs` says what and why
         ");
     }
 }
