@@ -14,6 +14,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
+/// What a process does that is not fit for a task: a folder where its file is to lie may not be written, say.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum WhenUnfit {
+    /// It ends, whosever task it is.
+    #[default]
+    Ends,
+    /// It ends for those of this import, for whose run it was begun. What others have to mend waits for them.
+    EndsFor(String),
+    /// The task waits, and the process goes on: it serves all imports.
+    Waits,
+}
+
+impl WhenUnfit {
+    /// Whether a task of `run` waits.
+    pub(crate) fn waits(&self, run: &str) -> bool {
+        match self {
+            Self::Ends => false,
+            Self::EndsFor(import) => run.split_once('@').is_none_or(|(of, _)| of != import),
+            Self::Waits => true,
+        }
+    }
+}
+
 /// Settings of the engine, all with defaults that suit one machine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EngineSettings {
@@ -43,6 +66,8 @@ pub struct EngineSettings {
     pub crash_limit: u32,
     /// This process launches deployed imports when they are due.
     pub launches: bool,
+    /// What it does where it is not fit for a task.
+    pub when_unfit: WhenUnfit,
     /// How long a loop waits at most before it looks again, and whether to stop.
     pub tick: std::time::Duration,
     /// How long a lease that stands still is left to its owner, where several engines share the store. `None`: this
@@ -76,6 +101,7 @@ impl Default for EngineSettings {
             round: 64,
             crash_limit: 12,
             launches: false,
+            when_unfit: WhenUnfit::Ends,
             lease_ttl: None,
             tick: std::time::Duration::from_millis(100),
             sweep_every: std::time::Duration::from_secs(5),

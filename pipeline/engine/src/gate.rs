@@ -4,15 +4,19 @@
 use crate::cx::Cx;
 use crate::dispatch::{Entered, OnTurn, Place};
 use crate::error::{EngineError, Result};
+use crate::event::Event;
 use crate::execute;
 use crate::patience::Patience;
-use jobpipe_core::{Commit, Task, TaskState};
+use jobpipe_core::{Commit, Task, TaskError, TaskState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{RwLock, Semaphore, SemaphorePermit, watch};
 
 /// What a task waits at least that comes while its stage has enough at work here.
 const CROWDED: Duration = Duration::from_millis(250);
+
+/// What a task waits at least for which this process is not fit.
+const UNFIT: Duration = Duration::from_secs(60);
 
 /// What limits how many tasks run at once.
 pub(crate) struct Gate {
@@ -90,7 +94,7 @@ impl Gate {
 }
 
 /// One claimed task, to its end; it is given back where it cannot begin yet, where the store does not answer, or where the
-/// place is not fit for it.
+/// place is not fit for it, which ends this process or does not ([`crate::WhenUnfit`]).
 pub(crate) async fn pass(cx: &Cx, mut patience: Patience, gate: &Gate, task: &Task) -> Result<()> {
     let entered = match cx.dispatch.groups.enter(&task.task.group, cx.clock.monotonic()) {
         Ok(entered) => entered,
@@ -103,7 +107,10 @@ pub(crate) async fn pass(cx: &Cx, mut patience: Patience, gate: &Gate, task: &Ta
         Ok(Some(Turn::Missed)) => give_back(cx, &mut patience, task, Duration::ZERO).await,
         Ok(Some(Turn::Crowded)) => give_back(cx, &mut patience, task, CROWDED.mul_f64(1.0 + cx.ids.fraction())).await,
         Err(error) => {
-            if let EngineError::Stage(_) = &error {
+            if let EngineError::Stage(why) = &error {
+                if cx.settings.when_unfit.waits(&task.task.run) && !cx.stop.is_stopping() {
+                    return put_off(cx, &mut patience, task, why).await;
+                }
                 release(cx, task, Duration::ZERO).await?;
                 // who stops leaves it to the next one, and has not failed
                 if cx.stop.is_stopping() {
@@ -182,6 +189,20 @@ async fn stage(cx: &Cx, task: &Task) -> Result<Stage> {
     let stage = &task.task.stage;
     let Some(most) = layout.plan.stage(stage).and_then(|stage| stage.concurrency) else { return Ok(Stage::Open) };
     Ok(cx.dispatch.stages.enter(&layout.hash, stage, most).map_or(Stage::Full, Stage::Place))
+}
+
+/// The task waits for who mends the place, or for a process in another one; those of other imports do not wait for it.
+async fn put_off(cx: &Cx, patience: &mut Patience, task: &Task, why: &TaskError) -> Result<()> {
+    let wait = UNFIT.mul_f64(1.0 + cx.ids.fraction());
+    cx.emit(Event::Retry {
+        run: task.task.run.clone(),
+        stage: task.task.stage.clone(),
+        url: String::new(),
+        code: why.code.clone(),
+        message: why.message.clone(),
+        in_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+    });
+    give_back(cx, patience, task, wait).await
 }
 
 /// Gives a claim back uncharged, not to be taken before `wait` is over; it is held until the store answers.

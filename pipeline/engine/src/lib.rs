@@ -46,7 +46,7 @@ mod versions;
 mod worker;
 
 pub use cancelled::close_cancelled;
-pub use cx::{Cx, EngineSettings, Heard, News, Settling};
+pub use cx::{Cx, EngineSettings, Heard, News, Settling, WhenUnfit};
 pub use dispatch::Dispatch;
 pub use epoch::renew as renew_epoch;
 pub use error::{EngineError, Result};
