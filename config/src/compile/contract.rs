@@ -15,6 +15,7 @@ pub(super) fn check(cx: &mut Cx<'_>, drafts: &mut [Draft], order: &[usize]) {
         crawl_has_input(cx, drafts, index);
         export_has_keys(cx, drafts, &graph, index);
         compared(cx, drafts, &graph, index);
+        file_of_its_own(cx, drafts, index);
     }
     fields(cx, drafts, &graph, order);
     for index in 0..drafts.len() {
@@ -119,6 +120,20 @@ fn export_has_keys(cx: &mut Cx<'_>, drafts: &[Draft], graph: &Graph, index: usiz
         }
         open.extend_from_slice(graph.parents(next));
     }
+}
+
+/// Each file is written whole by one export: of two the last one would stay.
+fn file_of_its_own(cx: &mut Cx<'_>, drafts: &[Draft], index: usize) {
+    let file = |draft: &Draft| match &draft.body {
+        Some(Body::Jsonl(Jsonl { spec, .. })) => Some(spec.path.0.trim_start_matches("./").to_owned()),
+        _ => None,
+    };
+    let Some(draft) = drafts.get(index) else { return };
+    let Some(path) = file(draft) else { return };
+    let Some(first) = drafts.iter().take(index).find(|other| file(other).as_ref() == Some(&path)) else { return };
+    let message = format!("`{}` writes the file of `{}`, and each writes it whole", draft.name, first.name);
+    let problem = Problem::new(codes::CONFLICT, draft.span.clone(), &draft.path, message);
+    cx.add(problem.help("give it a file of its own").related(first.span.clone(), "the first one"));
 }
 
 /// `$now` and `$run` in what is compared.

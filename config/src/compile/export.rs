@@ -99,6 +99,10 @@ fn read_jsonl(cx: &mut Cx<'_>, mut keys: Fields<'_>, at: &At<'_>) -> Option<Body
         let problem = Problem::new(codes::NO_VALUE_HERE, span, &at.path, message);
         cx.add(problem.help("`$run.date` and `$run.id` can be put in; a `$` that is meant is written `$$`"));
     }
+    if path.as_ref().is_some_and(|path| path.text.0.ends_with(['/', '\\'])) {
+        let problem = Problem::new(codes::ADDRESS, at.node.span.clone(), &at.path, "this is a folder, not a file");
+        cx.add(problem.expected("the path of a file such as `out/jobs.jsonl`"));
+    }
     let words = [("run", Write::Run), ("snapshot", Write::Snapshot), ("changes", Write::Changes)];
     let write = keys.take("write").and_then(|at| cx.word(&at, &words)).unwrap_or_default();
     let fields = keys.take("fields").map(|at| transform::read_names(cx, &at)).unwrap_or_default();

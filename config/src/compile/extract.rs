@@ -34,7 +34,7 @@ fn field(cx: &mut Cx<'_>, at: At<'_>, kind: SourceKind) -> Option<ExtractSpec> {
             Some(ExtractSpec { fields, ..ExtractSpec::default() })
         }
         (_, SourceKind::Json) => {
-            let text = cx.text(&at, "jq such as `.title`")?;
+            let text = cx.value_text(&at, "jq such as `.title`")?;
             if is_bare_path(text) {
                 let message = format!("`{text}` is a function of jq here, not a field");
                 let problem = Problem::new(codes::WORD, at.node.span.clone(), &at.path, message);

@@ -49,7 +49,7 @@ pub(super) fn read(cx: &mut Cx<'_>, mut keys: Fields<'_>, at: &At<'_>) -> Option
 
 fn message_text(cx: &mut Cx<'_>, at: &At<'_>, used: &mut Vec<Used>) -> Option<Compiled> {
     if matches!(at.node.kind, Kind::Map(_)) {
-        cx.later(at, at.key_span.clone(), "message by language");
+        cx.later(at, at.key_span.clone(), "a message for each language");
         return None;
     }
     posted(cx, at, Place::Field, used)

@@ -27,9 +27,13 @@ pub(super) fn order(cx: &mut Cx<'_>, drafts: &[Draft]) -> Option<Vec<usize>> {
             let export = drafts.get(*index).filter(|parent| parent.kind == StageKind::Export);
             if let Some(parent) = export {
                 let message = format!("`{}` is an export and gives no records", parent.name);
-                let instead: Vec<&str> = parent.from.iter().map(|(name, _)| name.as_str()).collect();
+                let exists = |(name, _): &&(String, std::ops::Range<usize>)| by_name.contains_key(name.as_str());
+                let instead: Vec<&str> = parent.from.iter().filter(exists).map(|(name, _)| name.as_str()).collect();
                 let problem = Problem::new(codes::FROM_EXPORT, span.clone(), &format!("{}.from", draft.path), message);
-                cx.add(problem.help(format!("be from the stage that it is from: `{}`", instead.join("`, `"))));
+                cx.add(problem.help(match instead.as_slice() {
+                    [] => "name the stage whose records it exports".to_owned(),
+                    stages => format!("take the records that it exports: `from: {}`", one_or_list(stages)),
+                }));
             }
         }
         if draft.from.is_empty() && draft.kind != StageKind::Crawl && draft.body.is_some() {
@@ -41,7 +45,7 @@ pub(super) fn order(cx: &mut Cx<'_>, drafts: &[Draft]) -> Option<Vec<usize>> {
     }
     let order = sorted(&parents);
     if order.len() < drafts.len() {
-        circle(cx, drafts, &parents, &order);
+        circles(cx, drafts, &parents, &order);
         return None;
     }
     whole.then_some(order)
@@ -68,22 +72,49 @@ fn sorted(parents: &[Vec<usize>]) -> Vec<usize> {
     }
 }
 
-/// Reports one circle with the path through it.
-fn circle(cx: &mut Cx<'_>, drafts: &[Draft], parents: &[Vec<usize>], order: &[usize]) {
-    let stuck = |index: &usize| !order.contains(index);
-    let Some(start) = (0..drafts.len()).find(stuck) else { return };
-    // Going back along stuck parents must come to a stage seen before: that one is in the circle.
-    let mut path = vec![start];
-    let mut current = start;
-    while let Some(parent) = parents.get(current).and_then(|mine| mine.iter().copied().find(stuck)) {
-        if let Some(first) = path.iter().position(|seen| *seen == parent) {
-            path.drain(..first);
-            break;
-        }
-        path.push(parent);
-        current = parent;
+/// `clean`, or `[offers, feed]`.
+fn one_or_list(names: &[&str]) -> String {
+    match names {
+        [name] => (*name).to_owned(),
+        names => format!("[{}]", names.join(", ")),
     }
-    path.reverse();
+}
+
+/// Reports each circle with the path through it.
+fn circles(cx: &mut Cx<'_>, drafts: &[Draft], parents: &[Vec<usize>], order: &[usize]) {
+    let mut seen = vec![false; drafts.len()];
+    order.iter().for_each(|index| mark(&mut seen, *index));
+    while let Some(start) = seen.iter().position(|seen| !seen) {
+        // Back along parents that are in a circle, or wait for one, until one is met again.
+        let mut path = vec![start];
+        let mut current = start;
+        let stuck = |index: &usize| seen.get(*index).is_some_and(|seen| !seen);
+        let met = loop {
+            let Some(parent) = parents.get(current).and_then(|mine| mine.iter().copied().find(stuck)) else {
+                break None;
+            };
+            if let Some(first) = path.iter().position(|before| *before == parent) {
+                break Some(first);
+            }
+            path.push(parent);
+            current = parent;
+        };
+        if let Some(first) = met {
+            tell_circle(cx, drafts, path.get(first..).unwrap_or_default());
+        }
+        path.iter().for_each(|index| mark(&mut seen, *index));
+    }
+}
+
+fn mark(seen: &mut [bool], index: usize) {
+    if let Some(flag) = seen.get_mut(index) {
+        *flag = true;
+    }
+}
+
+/// `back` is a circle, each stage before the one that it is from.
+fn tell_circle(cx: &mut Cx<'_>, drafts: &[Draft], back: &[usize]) {
+    let mut path: Vec<usize> = back.iter().rev().copied().collect();
     let lowest = path.iter().enumerate().min_by_key(|(_, index)| **index).map_or(0, |(at, _)| at);
     path.rotate_left(lowest);
     let Some(first) = path.first().copied() else { return };

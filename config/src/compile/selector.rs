@@ -27,6 +27,10 @@ pub(super) fn check(cx: &mut Cx<'_>, at: &At<'_>, text: &str, range: Range<usize
                 problem = problem.help("this is XPath; write CSS: `div.offer h2`");
             } else if text.starts_with('@') {
                 problem = problem.help(format!("an attribute of the item itself is `. {text}`"));
+            } else if text.starts_with(['=', '$']) {
+                problem = problem.help("jq works on what a selector has taken: `h1 | trim`");
+            } else {
+                problem = problem.help("a selector is written as in CSS: `li.job`, `dd.city span`, `a[rel=next]`");
             }
             cx.add(problem);
             false

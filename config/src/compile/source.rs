@@ -47,7 +47,7 @@ pub(super) fn read(cx: &mut Cx<'_>, keys: &mut Fields<'_>, crawl: &mut Crawl) ->
 
 /// Checks a URL, path or value.
 fn address(cx: &mut Cx<'_>, at: &At<'_>, crawl: &mut Crawl) -> Option<ValueText> {
-    let text = cx.text(at, "a URL, a path or a value such as `.url`")?;
+    let text = cx.value_text(at, "a URL, a path or a value such as `.url`")?;
     let place = place(text);
     let compiled = cx.value(at, place, REQUEST_VARS)?;
     crawl.requests.push(cx.used(at, &compiled.value));
@@ -88,7 +88,7 @@ fn literal_address(cx: &mut Cx<'_>, at: &At<'_>, text: &str) -> Option<()> {
         Some(("file", path)) => wrong("files are named by their path".to_owned(), &format!("write `{path}`")),
         Some((scheme, _)) => wrong(format!("`{scheme}://` is not fetched by jobpipe"), "use http or https"),
         None if text.contains(['*', '?']) => {
-            cx.later(at, at.node.span.clone(), text);
+            cx.later(at, at.node.span.clone(), "a pattern of file names (`*`, `?`)");
             return None;
         }
         None if looks_like_host(text) => wrong(

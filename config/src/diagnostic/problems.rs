@@ -7,6 +7,17 @@ use std::ops::Range;
 /// At most so many are kept of one file: a file that is not an import at all would give thousands.
 pub(crate) const MOST: usize = 200;
 
+/// The most characters of a message or help: what a file holds is repeated in them.
+const LONGEST: usize = 600;
+
+/// `text`, cut when it is too long.
+fn bounded(text: String) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}
+
 /// One problem as it is found, before it is placed in its file.
 #[derive(Debug, Clone)]
 pub struct Problem {
@@ -115,14 +126,14 @@ impl<'s> Problems<'s> {
         self.found.push(Diagnostic {
             code: problem.code,
             severity: problem.severity,
-            message: problem.message,
+            message: bounded(problem.message),
             file: self.file.clone(),
             line: start.line,
             column: start.column,
             end: self.lines.position(problem.span.end.max(problem.span.start)),
             key_path: problem.path,
             expected: problem.expected,
-            help: problem.help,
+            help: problem.help.map(bounded),
             span: problem.span,
             related: problem.related,
             hidden: Vec::new(),

@@ -33,8 +33,8 @@ pub fn render(diagnostic: &Diagnostic, source: &str, style: Style) -> String {
         snippet = snippet.annotation(AnnotationKind::Context.span(within(source, other)).label(word.as_str()));
     }
     let title = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code);
-    let mut group = if diagnostic.code == codes::PLAIN_SECRET {
-        // The line holds the secret.
+    let mut group = if diagnostic.code == codes::PLAIN_SECRET || source.is_empty() {
+        // The line holds the secret, or there is none.
         title.element(Origin::path(diagnostic.file.as_str()).line(diagnostic.line).char_column(diagnostic.column))
     } else {
         title.element(snippet)

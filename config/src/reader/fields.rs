@@ -169,6 +169,9 @@ impl<'t> Fields<'t> {
             let near = nearest(key, self.known.iter().copied());
             misspelt.extend(near);
             let help = match near {
+                _ if key == "from" => {
+                    "`from` stands beside `crawl`, `transform` or `export`, in a stage of the long form".to_owned()
+                }
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("known here: {}", current.join(", ")),
             };
@@ -182,7 +185,9 @@ impl<'t> Fields<'t> {
 impl Cx<'_> {
     /// Reports something that a later version brings.
     pub(crate) fn later(&mut self, at: &At<'_>, span: Range<usize>, what: &str) {
-        let message = format!("`{what}` is not in this version of jobpipe");
+        // a key, or some words about it
+        let what = if what.contains(' ') { what.to_owned() } else { format!("`{what}`") };
+        let message = format!("{what} is not in this version of jobpipe");
         self.add(
             Problem::new(codes::LATER, span, &at.path, message)
                 .help("it is part of the language and will come; remove it for now"),

@@ -9,6 +9,11 @@ use std::str::FromStr;
 impl Cx<'_> {
     /// The scalar at a place; reported when something else stands there.
     pub(crate) fn scalar<'t>(&mut self, at: &At<'t>, expected: &str) -> Option<&'t Scalar> {
+        self.single(at, expected, false)
+    }
+
+    /// The same; where a value of the language may stand, brackets may be jq.
+    fn single<'t>(&mut self, at: &At<'t>, expected: &str, may_be_jq: bool) -> Option<&'t Scalar> {
         match &at.node.kind {
             Kind::Scalar(scalar) => Some(scalar),
             Kind::Broken => None,
@@ -19,7 +24,7 @@ impl Cx<'_> {
                 let mut problem =
                     Problem::new(codes::TYPE, span, &at.path, format!("{found} where a single value is needed"))
                         .expected(expected);
-                if raw.starts_with(['[', '{']) && !raw.contains('\n') {
+                if may_be_jq && raw.starts_with(['[', '{']) && !raw.contains('\n') {
                     let jq = format!("={raw}");
                     let jq = if crate::tree::plain_is_safe(&jq) { jq } else { quoted(&jq) };
                     problem =
@@ -34,6 +39,16 @@ impl Cx<'_> {
     /// Text, whatever it looks like.
     pub(crate) fn text<'t>(&mut self, at: &At<'t>, expected: &str) -> Option<&'t str> {
         let scalar = self.scalar(at, expected)?;
+        self.filled(at, scalar, expected)
+    }
+
+    /// The text of a value of the language.
+    pub(crate) fn value_text<'t>(&mut self, at: &At<'t>, expected: &str) -> Option<&'t str> {
+        let scalar = self.single(at, expected, true)?;
+        self.filled(at, scalar, expected)
+    }
+
+    fn filled<'t>(&mut self, at: &At<'_>, scalar: &'t Scalar, expected: &str) -> Option<&'t str> {
         if scalar.text.trim().is_empty() {
             let problem = Problem::new(codes::NULL, at.node.span.clone(), &at.path, "an empty text");
             self.add(problem.expected(expected));

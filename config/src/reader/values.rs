@@ -19,7 +19,7 @@ pub(crate) struct Compiled {
 impl Cx<'_> {
     /// A value of the language in its place. `vars` are the variables that have a value there.
     pub(crate) fn value(&mut self, at: &At<'_>, place: Place, vars: &[&str]) -> Option<Compiled> {
-        let text = self.text(at, "a value")?;
+        let text = self.value_text(at, "a value")?;
         match Value::compile(text, place) {
             Ok(value) => {
                 let here = self.variables(at, &value.names(), vars);

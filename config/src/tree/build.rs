@@ -103,7 +103,8 @@ impl Builder<'_> {
                 self.documents += 1;
                 if self.documents == 2 {
                     let message = "a second document begins here, and a file is one document";
-                    self.problem(Problem::new(codes::SHAPE, bytes.clone(), "", message));
+                    let problem = Problem::new(codes::SHAPE, bytes.clone(), "", message);
+                    self.problem(problem.help("put it into a file of its own"));
                     return Some(self.stopped(bytes.start, None));
                 }
             }
@@ -151,7 +152,7 @@ impl Builder<'_> {
     }
 
     fn too_large(&mut self, at: usize, what: &str) -> Stopped {
-        self.out.problems.push(Problem::new(codes::TOO_LARGE, at..at, "", what.to_owned()));
+        self.out.problems.push(Problem::new(codes::TOO_LARGE, at..at, "", what.to_owned()).help(super::SMALLER));
         self.stopped(at, None)
     }
 

@@ -24,6 +24,8 @@ pub const MAX_BYTES: usize = 1 << 20;
 pub const MAX_NODES: usize = 50_000;
 /// The deepest nesting of a file.
 pub const MAX_DEPTH: usize = 32;
+/// What to do about a file beyond these.
+const SMALLER: &str = "make it several imports; data belongs into files that they read";
 /// What is said of a deeper one.
 const TOO_DEEP: &str = "values are nested more than 32 levels deep";
 

@@ -14,7 +14,8 @@ const MOST: usize = 20;
 pub fn parse(problems: &mut Problems<'_>) -> Option<Node> {
     let source = problems.source();
     if source.len() > MAX_BYTES {
-        problems.add(Problem::new(codes::TOO_LARGE, 0..0, "", "the file is larger than 1 MiB"));
+        let problem = Problem::new(codes::TOO_LARGE, 0..0, "", "the file is larger than 1 MiB");
+        problems.add(problem.help(super::SMALLER));
         return None;
     }
     if let Some((at, found)) = source.char_indices().find(|(_, c)| is_no_text(*c)) {
@@ -54,7 +55,10 @@ fn finish(source: &str, mut built: Built, problems: &mut Problems<'_>) -> Option
     let mut root = built.root.take();
     match &mut root {
         Some(root) => checks::check(source, root, &mut built),
-        None => built.problems.push(Problem::new(codes::SHAPE, 0..0, "", "the file is empty")),
+        None => {
+            let problem = Problem::new(codes::SHAPE, 0..0, "", "the file is empty");
+            built.problems.push(problem.help("`jobpipe init` writes a first import and its settings"));
+        }
     }
     add_all(built.problems, problems);
     root
@@ -91,7 +95,7 @@ fn diagnose(text: &str, stopped: &Stopped) -> Diagnosis {
     let at = stopped.at.min(text.len());
     let kind = error.kind();
     if matches!(kind, ErrorKind::RecursionLimitExceeded) {
-        let problem = Problem::new(codes::TOO_LARGE, at..at, "", super::TOO_DEEP);
+        let problem = Problem::new(codes::TOO_LARGE, at..at, "", super::TOO_DEEP).help(super::SMALLER);
         return Diagnosis { problem, value: None };
     }
     let bounds = line_bounds(text, at);

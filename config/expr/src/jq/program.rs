@@ -210,6 +210,9 @@ fn unreadable(source: &str, expected: &Lexed<&str>, found: &str) -> ExprError {
         Lexed::Token if found.starts_with('\'') => {
             error("`'` begins no text in jq".to_string()).help("texts stand in double quotes: \"Lyon\"")
         }
+        Lexed::Token if found.starts_with(['“', '”', '„', '‘', '’', '«', '»']) => {
+            error(format!("{shown} begins no text in jq")).help("texts stand in straight double quotes: \"Lyon\"")
+        }
         Lexed::Token if found.starts_with('&') => error(format!("{shown} means nothing in jq")).help("write `and`"),
         Lexed::Token => error(format!("{shown} means nothing here")),
         Lexed::Escape => error(format!("`\\` cannot stand before {shown}"))
@@ -239,6 +242,13 @@ fn misplaced(source: &str, expected: &Parsed<&str>, found: Option<&str>) -> Expr
     match (expected, found) {
         (Parsed::Nothing, Some("&&")) => error(format!("{shown} means nothing in jq")).help("write `and`"),
         (Parsed::Nothing, Some("||")) => error(format!("{shown} means nothing in jq")).help("write `or`"),
+        (Parsed::Nothing, Some(":"))
+            if source
+                .get(..place.start)
+                .is_some_and(|before| before.ends_with("http") || before.ends_with("https")) =>
+        {
+            error("a URL is no jq".to_string()).help("in jq a text stands in quotes: `=\"https://acme.test/\" + .path`")
+        }
         (Parsed::Nothing, _) => {
             error(format!("{shown} does not belong here")).help("join two expressions with `|`, `,` or an operator")
         }
