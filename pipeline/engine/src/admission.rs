@@ -106,6 +106,7 @@ pub async fn admit(cx: &Cx, plan: &Plan, wish: &Wish) -> Result<Admitted> {
                     return Err(crate::scheduler::retiring(&plan.name));
                 }
                 let open = open_run(cx, plan, &definition, &targets, &import.doc, wish);
+                can_begin(cx, plan, &open)?;
                 if open.repair {
                     repair::keep(cx, &Layout::new(plan.clone()), &open.facts.run, &wish.repair).await?;
                 }
@@ -129,7 +130,22 @@ pub(crate) async fn launch(
     let targets = resolve(cx, plan)?;
     let wish = Wish { slot: Some(launch.slot.clone()), ..Wish::default() };
     let open = OpenRun { launch: Some(launch), ..open_run(cx, plan, definition, &targets, &new, &wish) };
+    can_begin(cx, plan, &open)?;
     start(cx, &plan.name, read, new, open).await
+}
+
+/// Makes the requests that a run would begin with, before anybody decides that it begins: one that has none to begin with
+/// would stay open, and end each engine that looks for them.
+fn can_begin(cx: &Cx, plan: &Plan, open: &OpenRun) -> Result<()> {
+    if open.repair {
+        // it begins with what is stored
+        return Ok(());
+    }
+    for stage in plan.stages.iter().filter(|stage| has_roots(open, stage)) {
+        let code = cx.stages.stage(plan, &stage.name).map_err(EngineError::Stage)?;
+        code.roots(&open.facts).map_err(EngineError::Stage)?;
+    }
+    Ok(())
 }
 
 /// Starts the run that ends an import with its posts: of the definition and the targets of its last closed run, which are
