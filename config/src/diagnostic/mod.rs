@@ -11,7 +11,7 @@ pub use lines::{Lines, Position};
 pub use nearest::nearest;
 pub(crate) use problems::MOST;
 pub use problems::{Problem, Problems};
-pub use render::{Style, render, render_all, to_json};
+pub use render::{Style, render, render_all, render_within, to_json};
 
 use serde::Serialize;
 use std::ops::Range;

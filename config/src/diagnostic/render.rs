@@ -14,9 +14,9 @@ pub enum Style {
     Colour,
 }
 
-/// Renders one, with a piece of `source` (the file's text).
+/// Renders one, with a piece of `source` (the file's text) that is not wider than `width` characters, if that is known.
 #[must_use]
-pub fn render(diagnostic: &Diagnostic, source: &str, style: Style) -> String {
+pub fn render(diagnostic: &Diagnostic, source: &str, style: Style, width: Option<usize>) -> String {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -49,13 +49,23 @@ pub fn render(diagnostic: &Diagnostic, source: &str, style: Style) -> String {
         Style::Plain => Renderer::plain(),
         Style::Colour => Renderer::styled(),
     };
+    let renderer = match width {
+        Some(width) => renderer.term_width(width),
+        None => renderer,
+    };
     renderer.render(&[group])
 }
 
 /// Renders all of them, a blank line between two.
 #[must_use]
 pub fn render_all(diagnostics: &[Diagnostic], source: &str, style: Style) -> String {
-    let each: Vec<String> = diagnostics.iter().map(|diagnostic| render(diagnostic, source, style)).collect();
+    render_within(diagnostics, source, style, None)
+}
+
+/// The same for a terminal of so many columns.
+#[must_use]
+pub fn render_within(diagnostics: &[Diagnostic], source: &str, style: Style, width: Option<usize>) -> String {
+    let each: Vec<String> = diagnostics.iter().map(|diagnostic| render(diagnostic, source, style, width)).collect();
     each.join("\n\n")
 }
 

@@ -2,7 +2,7 @@
 
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal;
-use jobpipe_config::diagnostic::{Style, render_all, to_json};
+use jobpipe_config::diagnostic::{Style, render_within, to_json};
 use jobpipe_config::settings::{FileReport, Loaded, Lookup, Project, load_project, load_settings};
 use jobpipe_core::Plan;
 use secrecy::SecretString;
@@ -71,7 +71,8 @@ pub(crate) fn told(loaded: &Loaded) -> Outcome<()> {
 /// What is to be said about a file, for people.
 pub(crate) fn rendered(report: &FileReport) -> String {
     let style = if terminal::wants_colour() { Style::Colour } else { Style::Plain };
-    render_all(&report.diagnostics, &report.source, style)
+    let columns = terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| usize::from(width.0));
+    render_within(&report.diagnostics, &report.source, style, columns)
 }
 
 /// The same for programs: one object a line.

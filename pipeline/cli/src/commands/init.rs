@@ -32,7 +32,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         .collect();
     if !there.is_empty() {
         return Err(Failure::usage(format!(
-            "{} is there already and is not overwritten; name another folder: `jobpipe init DIR`",
+            "there is {} already, and nothing is overwritten; name another folder: `jobpipe init DIR`",
             there.join(" and ")
         )));
     }

@@ -84,6 +84,19 @@ stages:
         insta::assert_snapshot!(text(&plan()));
     }
 
+    /// Neither the keys of a page nor its token stand where its name is expected.
+    #[test]
+    fn a_page_written_out_is_told_by_its_name() {
+        let import = "name: acme\nschedule: [daily 06:00, { every: 2h, jitter: 1m }]\ncrawl: { json: ./x.json }\n\
+                      transform: { key: .id }\nexport:\n  facebook: [acme-paris, { id: \"1001\", token: $FB_TOKEN, lang: fr }]\n\
+                      \x20 message: $title\n";
+        let checked = jobpipe_config::check(import, "import.yml");
+        let told = text(&checked.plan.unwrap_or_else(|| panic!("{:#?}", checked.diagnostics)));
+        assert!(told.contains("  facebook  acme-paris, 1001\n"), "{told}");
+        assert!(told.contains("  schedule daily 06:00, every 2h, jitter 1m\n"), "{told}");
+        assert!(!told.contains("token"), "{told}");
+    }
+
     #[test]
     fn the_dag_is_drawn_for_mermaid_and_graphviz() {
         insta::assert_snapshot!(format!("{}\n{}", mermaid(&plan()), dot(&plan())));

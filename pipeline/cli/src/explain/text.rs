@@ -58,10 +58,8 @@ fn value(given: &Json) -> String {
     match given {
         Json::String(text) => text.split_whitespace().collect::<Vec<_>>().join(" "),
         Json::Array(items) if items.is_empty() => "none".to_owned(),
-        Json::Array(items) if items.iter().all(Json::is_object) => {
-            items.iter().map(page).collect::<Vec<_>>().join(", ")
-        }
         Json::Array(items) => items.iter().map(value).collect::<Vec<_>>().join(", "),
+        Json::Object(map) if map.contains_key("token") => page(given),
         Json::Object(map) if map.values().all(|inner| !inner.is_object() && !inner.is_array()) && map.len() <= 3 => {
             map.iter().map(|(key, inner)| format!("{key} {}", value(inner))).collect::<Vec<_>>().join(", ")
         }
