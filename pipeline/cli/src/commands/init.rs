@@ -32,7 +32,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         .collect();
     if !there.is_empty() {
         return Err(Failure::usage(format!(
-            "there is {} already, and nothing is overwritten; name another folder: `jobpipe init DIR`",
+            "{} already there, and not overwritten; name another folder: `jobpipe init DIR`",
             there.join(" and ")
         )));
     }
