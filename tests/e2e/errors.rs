@@ -22,7 +22,7 @@ fn six_sources_fail_and_the_seventh_goes_on() {
         ("not_found", format!("html: {base}/jobs/acm-99999"), "acm-99999", "404"),
         ("server_error", format!("html: {base}/jobs/{}", details[0]), details[0].as_str(), "500"),
         ("not_html", format!("html: {base}/jobs/{}", details[1]), details[1].as_str(), "HTML"),
-        ("cut", format!("json: {base}/api/v1/jobs"), "/api/v1/jobs", "JSON"),
+        ("cut", format!("json: {base}/api/v1/jobs"), "/api/v1/jobs", "if it stays so, ask the source's operator"),
     ];
     let mut text = "name: acme\nstages:\n  good: { crawl: { json: ./offers.json } }\n".to_owned();
     for (name, source, _, _) in &jobs {

@@ -21,7 +21,9 @@ pub enum FormatError {
     #[error("the answer is empty, where JSON should be: check the URL; it is asked for again")]
     JsonEmpty,
     /// The JSON ends too early.
-    #[error("the JSON answer is cut in half: it ends after {bytes} bytes, in line {line}; it is asked for again")]
+    #[error(
+        "the JSON answer is cut in half: it ends after {bytes} bytes, in line {line}; it is asked for again; if it stays so, ask the source's operator"
+    )]
     JsonCut {
         /// Bytes that came.
         bytes: usize,
@@ -34,7 +36,7 @@ pub enum FormatError {
     )]
     JsonIsHtml,
     /// Not JSON.
-    #[error("the answer is not JSON: {why}")]
+    #[error("the answer is not JSON ({why}): check the URL, or read it with another source such as `html:`")]
     NotJson {
         /// What the parser says, with line and column.
         why: String,

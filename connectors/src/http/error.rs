@@ -60,7 +60,9 @@ pub enum HttpError {
         least: u64,
     },
     /// The connection ended inside an answer.
-    #[error("{url}: the connection broke before the answer was whole ({cause})")]
+    #[error(
+        "{url}: the connection broke before the answer was whole ({cause}): it is asked for again; if it stays so, ask the source's operator"
+    )]
     Broken {
         /// Where.
         url: String,
