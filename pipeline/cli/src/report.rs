@@ -27,7 +27,7 @@ pub(crate) fn end(job: &Job, watcher: &mut Watcher, left: Left) -> Outcome {
         let (order, now) = (job.stage_order(), job.machine.clock.now());
         let at = elsewhere(job);
         terminal::say(&summary::to_text(&summary, end, elapsed, &order, now, Some(&at)));
-        for line in of_others(&watcher.progress, &summary) {
+        for line in of_others(&watcher.progress, &summary).into_iter().chain(to_come(&watcher.progress, end)) {
             terminal::say(&line);
         }
         terminal::say("");
@@ -51,6 +51,13 @@ fn of_others(progress: &Progress, summary: &RunSummary) -> Vec<String> {
         return Vec::new();
     }
     vec![format!("note:  {} changes that other runs had left were made meanwhile", terminal::number(others))]
+}
+
+/// What a run that is left while it drains has not posted yet.
+fn to_come(progress: &Progress, end: End) -> Option<String> {
+    let missing: u64 = progress.targets.values().map(|target| target.missing).sum();
+    (end == End::Draining && missing > 0)
+        .then(|| format!("note:  {} posts are still to be made", terminal::number(missing)))
 }
 
 /// The options with which other verbs find this run's state from the current folder.
@@ -113,6 +120,9 @@ mod tests {
         let mut progress = Progress::default();
         progress.target("paris").created = 1_500;
         progress.target("lyon").deleted = 10;
+        progress.target("lyon").missing = 75;
+        assert_eq!(to_come(&progress, End::Succeeded), None);
+        assert_eq!(to_come(&progress, End::Draining).unwrap(), "note:  75 posts are still to be made");
         assert_eq!(of_others(&progress, &summary(1_510)), [""; 0]);
         assert_eq!(of_others(&progress, &summary(2_000)), [""; 0], "some were made before this process began");
         assert_eq!(
