@@ -112,6 +112,10 @@ fn definitions(generator: &mut SchemaGenerator) -> Map<String, Json> {
         defs.insert((*name).to_owned(), json!({ "description": description, "anyOf": [short, long] }));
     }
     widen_targets(&mut defs);
+    describe_auth(&mut defs);
+    if let Some(crawl) = defs.get_mut("Crawl").and_then(Json::as_object_mut) {
+        crawl.insert("oneOf".to_owned(), json!([{ "required": ["html"] }, { "required": ["json"] }]));
+    }
     // Their defaults are decided with the other keys in view; the descriptions say how.
     for key in ["keep", "gone"] {
         let slot = defs.get_mut("Transform").and_then(|def| def.pointer_mut(&format!("/properties/{key}")));
@@ -145,6 +149,20 @@ fn widen_targets(defs: &mut Map<String, Json>) {
         page.insert("additionalProperties".to_owned(), own_value());
         if let Some(properties) = page.get_mut("properties").and_then(Json::as_object_mut) {
             properties.remove("vars");
+        }
+    }
+}
+
+/// Each way to be authorised is told at its key too, where editors look for it.
+fn describe_auth(defs: &mut Map<String, Json>) {
+    let ways = defs.get_mut("Auth").and_then(|auth| auth.get_mut("oneOf")).and_then(Json::as_array_mut);
+    for way in ways.into_iter().flatten() {
+        let description = way.get("description").cloned();
+        let keys = way.get_mut("properties").and_then(Json::as_object_mut);
+        for key in keys.into_iter().flat_map(Map::values_mut).filter_map(Json::as_object_mut) {
+            if let Some(description) = &description {
+                key.insert("description".to_owned(), description.clone());
+            }
         }
     }
 }
