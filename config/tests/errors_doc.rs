@@ -32,7 +32,10 @@ const ELSEWHERE: [(&str, &str); 11] = [
     ("JP057", "told of a record while it is computed: expr/tests/language.rs"),
     ("JP060", "about a file that is not there or is not UTF-8, so no fixture can be text: tests/bombs.rs"),
     ("JP062", "about a variable of the environment, not a file: src/settings/tests.rs"),
-    ("JP063", "told when a run opens its pages, by name, not by `check`: src/settings/tests.rs"),
+    (
+        "JP063",
+        "told beside settings that have pages: tests/project.rs; an error when a run opens them: src/settings/tests.rs",
+    ),
     ("JP065", "about `--env`, not a file: src/settings/tests.rs"),
     ("JP067", "told when the URLs are read, which `check` does not: src/settings/tests.rs"),
 ];

@@ -1,7 +1,7 @@
 //! `facebook:`.
 
 use super::draft::{Body, Facebook};
-use crate::diagnostic::{Problem, Severity, codes};
+use crate::diagnostic::{Problem, Severity, codes, nearest};
 use crate::reader::{At, Compiled, Cx, Fields, Used};
 use crate::spec::{DayCap, FacebookSpec, InlinePage, OnChanged, OnGone, OnNew, Ordered, PaceSpec, TargetSpec};
 use crate::tree::Kind;
@@ -106,7 +106,24 @@ fn target(cx: &mut Cx<'_>, at: &At<'_>) -> Option<TargetSpec> {
         cx.add(problem.expected("the name of a page, `$PAGES` or `${file:PATH}`").help(help));
         return None;
     }
+    if let Some(name) = value.value.literal() {
+        known_page(cx, at, name);
+    }
     Some(TargetSpec::Named(value.text))
+}
+
+/// Warns of a page that the settings, where they have any, do not have.
+fn known_page(cx: &mut Cx<'_>, at: &At<'_>, name: &str) {
+    if cx.pages.is_empty() || cx.pages.iter().any(|page| page == name) {
+        return;
+    }
+    let help = match nearest(name, cx.pages.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("`pages` of jobpipe.yml or of the environment has {}", cx.pages.join(", ")),
+    };
+    let message = format!("the settings have no page `{name}`");
+    let problem = Problem::new(codes::UNKNOWN_PAGE, at.node.span.clone(), &at.path, message);
+    cx.add(problem.severity(Severity::Warning).help(help));
 }
 
 fn inline(cx: &mut Cx<'_>, at: &At<'_>) -> Option<InlinePage> {

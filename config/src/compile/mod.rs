@@ -38,7 +38,13 @@ pub struct Checked {
 /// `file_name` is for the diagnostics only. A plan comes only with notes and warnings, never with errors.
 #[must_use]
 pub fn check(source: &str, file_name: &str) -> Checked {
-    let mut cx = Cx::new(source, file_name);
+    check_among(source, file_name, Vec::new())
+}
+
+/// The same beside settings that have these `pages`: a page that an export names and they do not have is a warning, for
+/// those of another environment may have it.
+pub(crate) fn check_among(source: &str, file_name: &str, pages: Vec<String>) -> Checked {
+    let mut cx = Cx { pages, ..Cx::new(source, file_name) };
     let root = cx.tree();
     let plan = root.as_ref().and_then(|root| import::read(&mut cx, &At::root(root)));
     let failed = cx.problems.has_errors();

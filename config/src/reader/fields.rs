@@ -162,7 +162,10 @@ impl<'t> Fields<'t> {
             if cx.problems.is_full() {
                 return;
             }
-            let owner = match self.at.path.rsplit_once('.').map_or(self.at.path.as_str(), |(_, last)| last) {
+            // a key may hold dots: `*.acme.test`
+            let own = cx.source().get(self.at.key_span.clone()).unwrap_or_default().trim_matches(['"', '\'']);
+            let last = self.at.path.rsplit_once('.').map_or(self.at.path.as_str(), |(_, last)| last);
+            let owner = match if !own.is_empty() && self.at.path.ends_with(own) { own } else { last } {
                 "" => "this file".to_owned(),
                 name => format!("`{name}`"),
             };

@@ -16,11 +16,13 @@ use crate::tree::Node;
 pub(crate) struct Cx<'s> {
     /// What is wrong with it so far.
     pub(crate) problems: Problems<'s>,
+    /// The pages of the settings, if they are known; empty = they are not.
+    pub(crate) pages: Vec<String>,
 }
 
 impl<'s> Cx<'s> {
     pub(crate) fn new(source: &'s str, file: &str) -> Self {
-        Self { problems: Problems::new(source, file) }
+        Self { problems: Problems::new(source, file), pages: Vec::new() }
     }
 
     /// Reads the file's text into a tree; mistakes of YAML are told with the path of the key that they are in.

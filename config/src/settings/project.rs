@@ -2,7 +2,7 @@
 
 use super::read::{Layer, read};
 use super::{OverrideError, Settings};
-use crate::compile::{Checked, check};
+use crate::compile::{Checked, check_among};
 use crate::diagnostic::{Diagnostic, Problem, codes, has_errors, nearest};
 use crate::reader::Cx;
 use jobpipe_core::Plan;
@@ -84,7 +84,8 @@ pub fn load_project(import: &Path, environment: Option<&str>, lookup: &dyn Looku
     let found = absolute.ancestors().skip(1).find(|folder| folder.join(SETTINGS).is_file());
     let root = found.or_else(|| absolute.parent()).unwrap_or(Path::new("")).to_path_buf();
     let mut loaded = load_settings(&root, environment, lookup);
-    let (report, plan) = import_file(&absolute, import);
+    let pages = loaded.settings.pages.keys().cloned().collect();
+    let (report, plan) = import_file(&absolute, import, pages);
     loaded.reports.push(report);
     loaded.project.import = absolute;
     Loaded { plan, ..loaded }
@@ -116,11 +117,11 @@ pub fn load_settings(root: &Path, environment: Option<&str>, lookup: &dyn Lookup
     Loaded { project, plan: None, settings, reports, override_error }
 }
 
-fn import_file(absolute: &Path, shown: &Path) -> (FileReport, Option<Plan>) {
+fn import_file(absolute: &Path, shown: &Path, pages: Vec<String>) -> (FileReport, Option<Plan>) {
     let file = shown.display().to_string();
     match read_text(absolute, &file) {
         Ok(source) => {
-            let Checked { plan, diagnostics } = check(&source, &file);
+            let Checked { plan, diagnostics } = check_among(&source, &file, pages);
             (FileReport { file, source, diagnostics }, plan)
         }
         Err(report) => (report, None),

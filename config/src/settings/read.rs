@@ -26,6 +26,10 @@ pub(super) enum Layer {
 
 /// Reads one file over `settings`. What is wrong is in `cx`.
 pub(super) fn read(cx: &mut Cx<'_>, settings: &mut Settings, layer: Layer, lookup: &dyn Lookup) {
+    // one that is there only to mark the project's folder
+    if cx.source().lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        return;
+    }
     let Some(root) = cx.tree() else { return };
     let Some(mut keys) = Fields::open(cx, At::root(&root), "settings: defaults, hosts, facebook, pages") else {
         return;
