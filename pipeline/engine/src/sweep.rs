@@ -8,7 +8,7 @@ use crate::leases::{Claim, Held, Watch};
 use crate::sabotage::Rule;
 use crate::settle;
 use crate::{admission, closing, fleet_limiter, relay, retention, scheduler, versions, workers};
-use jobpipe_core::{Commit, DocKind, ErrorClass, Millis, Task, TaskError, TaskInput, TaskState};
+use jobpipe_core::{Commit, DocKind, ErrorClass, Task, TaskError, TaskInput, TaskState};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -204,18 +204,7 @@ async fn tidy(cx: &Cx, name: &str) -> Result<()> {
 
 /// The imports that are due: those with an open run, or with something to do after one.
 pub(crate) async fn busy(cx: &Cx) -> Result<Vec<(String, Read<ImportDoc>)>> {
-    let mut busy = Vec::new();
-    let mut after = (Millis::MIN, String::new());
-    loop {
-        let page = versions::due(cx, DocKind::Import, 0, (after.0, &after.1)).await?;
-        let Some((id, due, _)) = page.last() else { return Ok(busy) };
-        after = (*due, id.clone());
-        let is_last = page.len() < cx.settings.page;
-        busy.extend(page.into_iter().filter_map(|(name, _, read)| Some((name, read?))));
-        if is_last {
-            return Ok(busy);
-        }
-    }
+    versions::all_due(cx, DocKind::Import, 0).await
 }
 
 /// Every import that this version can read, by name.

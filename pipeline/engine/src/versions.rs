@@ -61,6 +61,26 @@ pub(crate) async fn due<T: DeserializeOwned>(
     Ok(page)
 }
 
+/// All documents that are due at `until` and that this version can read, in the order of [`due`].
+pub(crate) async fn all_due<T: DeserializeOwned>(
+    cx: &Cx,
+    kind: DocKind,
+    until: Millis,
+) -> Result<Vec<(String, Read<T>)>> {
+    let mut all = Vec::new();
+    let mut after = (Millis::MIN, String::new());
+    loop {
+        let page = due(cx, kind, until, (after.0, &after.1)).await?;
+        let Some((id, at, _)) = page.last() else { return Ok(all) };
+        after = (*at, id.clone());
+        let is_last = page.len() < cx.settings.page;
+        all.extend(page.into_iter().filter_map(|(id, _, read)| Some((id, read?))));
+        if is_last {
+            return Ok(all);
+        }
+    }
+}
+
 /// Why this version cannot work on a task that it has claimed; `None` when it can, or when there is no other.
 pub(crate) async fn why_not(cx: &Cx, task: &Task) -> Result<Option<String>> {
     if cx.settings.lease_ttl.is_none() {

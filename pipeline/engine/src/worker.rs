@@ -231,19 +231,8 @@ fn joined(done: std::result::Result<Result<String>, tokio::task::JoinError>) -> 
 
 /// Targets that are due and free; where none is, when the next one will be.
 async fn due_targets(cx: &Cx) -> Result<(VecDeque<String>, Option<Millis>)> {
-    let now = cx.now();
-    let mut due = VecDeque::new();
-    let mut after = (Millis::MIN, String::new());
-    loop {
-        let page = versions::due::<TargetDoc>(cx, DocKind::Target, now, (after.0, &after.1)).await?;
-        let Some((last, at, _)) = page.last() else { break };
-        after = (*at, last.clone());
-        let is_last = page.len() < cx.settings.page;
-        due.extend(page.into_iter().filter_map(|(id, _, read)| read.map(|_| id)));
-        if is_last {
-            break;
-        }
-    }
+    let due: VecDeque<String> =
+        versions::all_due::<TargetDoc>(cx, DocKind::Target, cx.now()).await?.into_iter().map(|(id, _)| id).collect();
     if !due.is_empty() {
         return Ok((due, None));
     }
