@@ -5,12 +5,13 @@
 mod world;
 
 use jobpipe_engine::admission::{self, Wish};
+use jobpipe_engine::event::NoEvents;
 use jobpipe_engine::failpoint::NoFailpoints;
 use jobpipe_engine::serve;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use world::{Fault, World};
+use world::{Fault, Outage, Process, World};
 
 const DAY: i64 = 86_400_000;
 
@@ -55,4 +56,22 @@ async fn no_post_is_taken_for_gone_in_haste() {
     world.pages.lock().unwrap().faults.push_back(Some(Fault::Late));
     world.run().await;
     world.assert_in_step("the post was there all along");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_read_tells_of_every_call_of_unknown_end() {
+    let world = World::new(40, &["p1"]);
+    world.pages.lock().unwrap().faults.extend([Some(Fault::LostCall); 40]);
+    let store = Outage::new(&world.store, 0);
+    // time passes between the read and the look at the row
+    *store.late.lock().unwrap() = Duration::from_millis(5);
+    let (cx, stop) = world.cx_over(store, Arc::new(NoFailpoints), Arc::new(NoEvents));
+    admission::admit(&cx, &world.plan(), &Wish::default()).await.unwrap();
+    let process = Process::of(cx, stop);
+    until("all are posted", || world.pages.lock().unwrap().creates == 40).await;
+    process.end().await;
+    world.assert_in_step("what was lost was sent again");
+    // one each read lag until all has settled
+    let reads = world.pages.lock().unwrap().reads;
+    assert!(reads < 40, "{reads} reads for 40 calls");
 }

@@ -105,13 +105,18 @@ pub(super) async fn by_nonce(cx: &Cx, id: &RowId, nonce: u64, change: impl Fn(Ro
 }
 
 /// Changes a row that was read; false when another was faster.
-pub(super) async fn put(cx: &Cx, row: &Row, change: impl Fn(Row) -> Row) -> Result<bool> {
+pub(super) async fn put(cx: &Cx, row: &Row, change: impl FnOnce(Row) -> Row) -> Result<bool> {
+    let applied = cx.store.rows_put(vec![changed(cx, row, change)]).await?;
+    Ok(applied.first() == Some(&true))
+}
+
+/// The change of a row that was read: it applies unless another was faster.
+pub(super) fn changed(cx: &Cx, row: &Row, change: impl FnOnce(Row) -> Row) -> RowWrite {
     let mut new = change(row.clone());
     new.version = cx.ids.nonce();
     let ends = row.attempt.is_some() && new.attempt.is_none();
     new.recheck &= !ends || cx.keeps(Rule::Recheck);
-    let applied = cx.store.rows_put(vec![RowWrite { expect: Some(row.version), row: new }]).await?;
-    Ok(applied.first() == Some(&true))
+    RowWrite { expect: Some(row.version), row: new }
 }
 
 /// The attempt is over. Every way out asks for a recheck: what is wanted may have changed meanwhile.

@@ -6,25 +6,33 @@ use super::due::{self, Due, Want};
 use super::exports::Export;
 use super::lease::{self, Lease};
 use super::pace::Pacing;
-use super::send::{Moment, absent_from, millis, pause, settle_base, unreadable};
+use super::send::{Moment, absent_from, millis, next_read, pause, settle_base, unreadable};
 use super::{Notes, attach};
 use crate::cx::{Cx, Settles};
 use crate::error::Result;
 use crate::failpoint::Point;
 use crate::sabotage::Rule;
-use jobpipe_core::{Attempt, EffectAnswer, EffectCall, FoundPost, Millis, Op, Row, RowId, RowState};
+use jobpipe_core::{Attempt, EffectAnswer, EffectCall, FoundPost, Millis, Op, Row, RowId, RowState, RowWrite};
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
 
 /// What a target was read back with: when, and its posts or when to try again.
-type Read = (Millis, std::result::Result<Vec<FoundPost>, Millis>);
+type Read = (Moment, std::result::Result<Vec<FoundPost>, Millis>);
 
 /// A read-back of the target in this round, shared by all rows whose attempts are not older than what it covers.
-#[derive(Default)]
 struct ReadBack {
+    /// When the oldest attempt that was met was armed.
+    oldest: Millis,
     /// It covers posts made from then on.
-    since: Millis,
-    made: Option<Read>,
+    made: Option<(Millis, Read)>,
+}
+
+impl ReadBack {
+    fn meets(&mut self, rows: &[Row]) {
+        let unknown = rows.iter().filter(|row| row.state == RowState::Unknown).filter_map(|row| row.attempt.as_ref());
+        let creates = unknown.filter(|attempt| attempt.op == Op::Create).map(|attempt| attempt.armed_at);
+        self.oldest = creates.min().unwrap_or(self.oldest).min(self.oldest);
+    }
 }
 
 /// Looks at every row that needs it; gives the ids looked at, so that the walk knows which it has not.
@@ -37,27 +45,32 @@ pub(super) async fn look(
     notes: &mut Notes,
 ) -> Result<BTreeSet<RowId>> {
     let mut scanned = BTreeSet::new();
-    let mut read = ReadBack::default();
+    let mut read = ReadBack { oldest: Millis::MAX, made: None };
     let mut after: Option<RowId> = None;
     loop {
         let rows = cx.store.rows_attention(&lease.target, after.as_ref(), cx.settings.page).await?;
         let Some(last) = rows.last() else { break };
         after = Some(last.id.clone());
         let whole = rows.len() < cx.settings.page;
-        let mut idle = Vec::new();
+        read.meets(&rows);
+        let (mut idle, mut changed) = (Vec::new(), Vec::new());
         for row in rows {
             scanned.insert(row.id.clone());
             let export = exports.iter().find(|one| one.import == row.id.import && one.name == row.id.export);
             let Some(export) = export else { continue };
             match row.state {
-                RowState::Armed => found_armed(cx, export, &row, armed, notes).await?,
+                RowState::Armed => changed.extend(found_armed(cx, export, &row, armed, notes)),
                 RowState::Unknown => {
-                    resolve(cx, lease, export, &row, &mut read, pacing, armed, notes).await?;
+                    changed.extend(resolve(cx, lease, export, &row, &mut read, pacing, armed, notes).await?);
                 }
                 RowState::Idle if row.handed_to.is_some() => attach::hand_over(cx, &row, notes).await?,
                 RowState::Idle if !row.extra.is_empty() => remove_extra(cx, lease, export, &row, notes).await?,
                 RowState::Idle => idle.push(row),
             }
+        }
+        if !changed.is_empty() {
+            // where another was faster the row is looked at anew, next round
+            cx.store.rows_put(changed).await?;
         }
         recheck(cx, lease, exports, idle, pacing, armed, notes).await?;
         if whole {
@@ -68,20 +81,28 @@ pub(super) async fn look(
 }
 
 /// An ARMED row that this round did not arm: its sender may have died before or after sending. Never sent again.
-async fn found_armed(cx: &Cx, export: &Export, row: &Row, armed: &mut Vec<Armed>, notes: &mut Notes) -> Result<()> {
-    let Some(attempt) = &row.attempt else { return Ok(()) };
+fn found_armed(cx: &Cx, export: &Export, row: &Row, armed: &mut Vec<Armed>, notes: &mut Notes) -> Option<RowWrite> {
+    let attempt = row.attempt.as_ref()?;
     if attempt.op == Op::Create && !cx.keeps(Rule::NoResend) {
         let attempt = Attempt { armed_at: cx.now(), ..attempt.clone() };
         let row = Row { attempt: Some(attempt), ..row.clone() };
         armed.push(Armed { row, began: cx.clock.monotonic() });
-        return Ok(());
+        return None;
     }
     let base = settle_base(cx, attempt, &export.sink.times());
-    arm::put(cx, row, |row| unknown(row, base, 0)).await?;
     notes.again = true;
-    Ok(())
+    Some(arm::changed(cx, row, |row| unknown(row, base, 0)))
 }
 
+/// From when on a read made `at` tells what became of an attempt: what was armed has settled by the wall clock, and by
+/// what this process saw of it itself.
+fn settled_at(cx: &Cx, export: &Export, attempt: &Attempt, at: Moment) -> Millis {
+    let settle = export.sink.times().settle;
+    let left = settle.saturating_sub(cx.settling.known_for(Settles::Attempt(attempt.nonce), at.own));
+    (attempt.unknown_from + millis(settle)).max(at.wall + millis(left))
+}
+
+/// What becomes of an attempt whose end is unknown; gives the row if it changes.
 #[expect(clippy::too_many_arguments, reason = "one round's state, used by each kind of attempt")]
 async fn resolve(
     cx: &Cx,
@@ -92,36 +113,32 @@ async fn resolve(
     pacing: &mut Pacing,
     armed: &mut Vec<Armed>,
     notes: &mut Notes,
-) -> Result<()> {
+) -> Result<Option<RowWrite>> {
     notes.busy = true;
     let now = cx.now();
-    let Some(attempt) = &row.attempt else { return Ok(()) };
-    let settle = export.sink.times().settle;
-    let left = settle.saturating_sub(cx.settling.known_for(Settles::Attempt(attempt.nonce), cx.clock.monotonic()));
-    let settled_at = (attempt.unknown_from + millis(settle)).max(now + millis(left));
+    let Some(attempt) = &row.attempt else { return Ok(None) };
+    // whatever is read below is read by one who has known of the attempt since now at the latest
+    let settled_at = settled_at(cx, export, attempt, Moment::of(cx));
     match attempt.op {
         // after settle the content counts as unknown, which always differs: the newest is sent
         Op::Update if now < settled_at && cx.keeps(Rule::UpdateSettles) => notes.at(settled_at),
         Op::Update => {
-            arm::put(cx, row, |row| {
+            notes.again = true;
+            return Ok(Some(arm::changed(cx, row, |row| {
                 let identity = row.content.as_ref().map(|content| content.identity.clone());
                 Row { content: Some(due::unknown_content(identity.as_deref())), ..arm::settled(row) }
-            })
-            .await?;
-            notes.again = true;
+            })));
         }
         Op::Delete if !cx.keeps(Rule::DeleteFrozen) => {
-            let (_, found) = read_back(cx, lease, export, 0, read).await?;
-            match found {
-                Ok(found) if found.iter().any(|post| Some(&post.post) == row.post.as_ref()) => {
-                    arm::put(cx, row, arm::settled).await?;
-                }
-                Ok(_) => {
-                    arm::put(cx, row, |row| arm::settled(arm::without_post(row))).await?;
-                }
-                Err(next) => notes.at(next),
-            }
             notes.again = true;
+            read.oldest = 0;
+            match &read_back(cx, lease, export, read).await?.1 {
+                Ok(found) if found.iter().any(|post| Some(&post.post) == row.post.as_ref()) => {
+                    return Ok(Some(arm::changed(cx, row, arm::settled)));
+                }
+                Ok(_) => return Ok(Some(arm::changed(cx, row, |row| arm::settled(arm::without_post(row))))),
+                Err(next) => notes.at(*next),
+            }
         }
         // repeated until surely done, before anything else happens to the row
         Op::Delete if row.not_before > now => notes.at(row.not_before),
@@ -134,30 +151,24 @@ async fn resolve(
             }
         },
         Op::Create if row.not_before > now => notes.at(row.not_before),
-        Op::Create => resolve_create(cx, lease, export, row, settled_at, read, notes).await?,
+        Op::Create => match read_back(cx, lease, export, read).await? {
+            (at, Ok(found)) => return Ok(Some(resolve_create(cx, export, row, attempt, *at, found, notes))),
+            (_, Err(next)) => notes.at(*next),
+        },
     }
-    Ok(())
+    Ok(None)
 }
 
-/// Reads back by marker. "Not there" needs two complete reads after settle, at least the read lag apart.
-async fn resolve_create(
+/// What a complete read, made `at`, says of a create.
+fn resolve_create(
     cx: &Cx,
-    lease: &Lease,
     export: &Export,
     row: &Row,
-    settled_at: Millis,
-    read: &mut ReadBack,
+    attempt: &Attempt,
+    at: Moment,
+    found: &[FoundPost],
     notes: &mut Notes,
-) -> Result<()> {
-    let Some(attempt) = &row.attempt else { return Ok(()) };
-    let (at, found) = read_back(cx, lease, export, attempt.armed_at, read).await?;
-    let found = match found {
-        Ok(found) => found,
-        Err(next) => {
-            notes.at(next);
-            return Ok(());
-        }
-    };
+) -> RowWrite {
     let marker = export.sink.marker(&row.id);
     // what is to be deleted was made by an earlier attempt, and may vanish any time
     let is_ours = |post: &&FoundPost| {
@@ -169,85 +180,70 @@ async fn resolve_create(
     posts.sort_by(|a, b| (a.created_at, &a.post).cmp(&(b.created_at, &b.post)));
     match posts.split_first() {
         Some((first, others)) => {
-            is_there(cx, row, attempt, first, others).await?;
             notes.again = true;
-            Ok(())
+            is_there(cx, row, attempt, first, others)
         }
-        None => is_missing(cx, export, row, attempt, at, settled_at, notes).await,
+        None => is_missing(cx, export, row, attempt, at, notes),
     }
 }
 
 /// The first post found is the row's, the others are to be deleted.
-async fn is_there(cx: &Cx, row: &Row, attempt: &Attempt, first: &FoundPost, others: &[&FoundPost]) -> Result<()> {
+fn is_there(cx: &Cx, row: &Row, attempt: &Attempt, first: &FoundPost, others: &[&FoundPost]) -> RowWrite {
     // only what this attempt armed can be there, unless an earlier one was declared "not there": then unknown
     let armed = if row.content.is_none() { attempt.content.clone() } else { None };
     let content = armed.unwrap_or_else(|| due::unknown_content(first.identity.as_deref()));
     let now = cx.now();
-    arm::put(cx, row, |row| {
+    arm::changed(cx, row, |row| {
         let mut row = arm::ended(row, Some(Op::Create));
         row.post = Some(first.post.clone());
-        row.content = Some(content.clone());
+        row.content = Some(content);
         row.posted_at = now;
         row.extra.extend(others.iter().filter(|post| !post.foreign).map(|post| post.post.clone()));
         row
     })
-    .await?;
-    Ok(())
 }
 
-/// A complete read, made `at`, does not show it.
-async fn is_missing(
-    cx: &Cx,
-    export: &Export,
-    row: &Row,
-    attempt: &Attempt,
-    at: Millis,
-    settled_at: Millis,
-    notes: &mut Notes,
-) -> Result<()> {
-    let lag = millis(export.sink.times().read_lag);
-    let gap = if cx.keeps(Rule::ReadsApart) { lag } else { 0 };
+/// A complete read, made `at`, does not show it. "Not there" needs two of them after settle, at least the read lag apart.
+fn is_missing(cx: &Cx, export: &Export, row: &Row, attempt: &Attempt, at: Moment, notes: &mut Notes) -> RowWrite {
+    let times = export.sink.times();
+    let gap = if cx.keeps(Rule::ReadsApart) { millis(times.read_lag) } else { 0 };
     let first = attempt.misses == 0;
     let now = cx.now();
-    if at < settled_at {
-        let next = settled_at.min(now + lag.max(1_000)).max(now + 1);
-        arm::put(cx, row, |row| Row { not_before: next, ..row }).await?;
+    if at.wall < settled_at(cx, export, attempt, at) {
+        let next = next_read(now + 1, &times);
         notes.at(next);
-    } else if (first && cx.keeps(Rule::ReadTwice)) || (!first && at < attempt.missed_at + gap) {
-        let missed_at = if first { at } else { attempt.missed_at };
-        let next = missed_at + gap + 1;
-        arm::put(cx, row, |row| {
-            let attempt = row.attempt.clone().map(|attempt| Attempt { misses: 1, missed_at, ..attempt });
+        arm::changed(cx, row, |row| Row { not_before: next, ..row })
+    } else if (first && cx.keeps(Rule::ReadTwice)) || (!first && at.wall < attempt.missed_at + gap) {
+        let missed_at = if first { at.wall } else { attempt.missed_at };
+        let next = next_read(missed_at + gap + 1, &times);
+        notes.at(next);
+        arm::changed(cx, row, |row| {
+            let attempt = row.attempt.map(|attempt| Attempt { misses: 1, missed_at, ..attempt });
             Row { attempt, not_before: next, ..row }
         })
-        .await?;
-        notes.at(next);
     } else {
+        notes.again = true;
         // content without a post remembers that one may turn up yet, and that nobody knows which
-        arm::put(cx, row, |row| {
+        arm::changed(cx, row, |row| {
             let content = Some(due::unknown_content(None));
             Row { content, ..arm::settled(arm::without_post(row)) }
         })
-        .await?;
-        notes.again = true;
     }
-    Ok(())
 }
 
-async fn read_back(cx: &Cx, lease: &Lease, export: &Export, armed_at: Millis, read: &mut ReadBack) -> Result<Read> {
-    // a day before the attempt covers every clock
-    let since = armed_at.saturating_sub(86_400_000);
-    if let Some(made) = read.made.as_ref().filter(|_| read.since <= since) {
-        return Ok(made.clone());
+async fn read_back<'a>(cx: &Cx, lease: &Lease, export: &Export, read: &'a mut ReadBack) -> Result<&'a Read> {
+    // a day before the oldest attempt covers every clock
+    let since = read.oldest.saturating_sub(86_400_000);
+    if let Some(made) = read.made.take().filter(|(covers, _)| *covers <= since) {
+        return Ok(&read.made.insert(made).1);
     }
-    let at = cx.now();
+    let at = Moment::of(cx);
     cx.at(Point::DrainProbe)?;
     let found = match export.sink.probe(&lease.target, since).await {
         Ok(found) => Ok(found),
         Err(error) => Err(unreadable(cx, lease, export, &error).await?),
     };
-    *read = ReadBack { since, made: Some((at, found.clone())) };
-    Ok((at, found))
+    Ok(&read.made.insert((since, (at, found))).1)
 }
 
 /// Deletes posts with our marker that are not the row's.
@@ -370,7 +366,7 @@ async fn clear_rechecks(cx: &Cx, rows: Vec<(&Row, Want)>, notes: &mut Notes) -> 
             // withdrawn once: what an admin deleted may be made again when it is wanted again
             let vanished = row.vanished && *want != Want::Nothing;
             let new = Row { version: cx.ids.nonce(), recheck: false, vanished, ..(*row).clone() };
-            jobpipe_core::RowWrite { expect: Some(row.version), row: new }
+            RowWrite { expect: Some(row.version), row: new }
         })
         .collect();
     let applied = cx.store.rows_put(writes).await?;

@@ -144,7 +144,7 @@ async fn judge(
         }
         EffectAnswer::Unknown(error) => {
             tracing::warn!(target = %id.target, key = %id.key, code = %error.code, "the end of a call is unknown: {}", error.message);
-            let not_before = cx.now() + millis(asked.times.read_lag);
+            let not_before = next_read(cx.now() + millis(asked.times.read_lag), &asked.times);
             End::Unknown { from: settle_base(cx, attempt, &asked.times), not_before }
         }
     };
@@ -160,6 +160,13 @@ pub(super) fn settle_base(cx: &Cx, attempt: &Attempt, times: &EffectTimes) -> Mi
     }
     let window = millis(times.send_by) + millis(times.timeout);
     (attempt.armed_at + window).clamp(now, now + window)
+}
+
+/// When a target is read back, at or after `from`: rows wait for the same moments, a read lag apart (a second at least),
+/// so that one read tells of all of them.
+pub(super) fn next_read(from: Millis, times: &EffectTimes) -> Millis {
+    let every = millis(times.read_lag).max(1_000);
+    from.saturating_add(every - 1).div_euclid(every) * every
 }
 
 /// What the head wants now, by the definition that the drain began with: what a confirm must not look at.
@@ -182,8 +189,8 @@ fn absent(cx: &Cx, one: &Armed, asked: &Asked) -> End {
 /// A time, on the wall and on the own clock.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Moment {
-    wall: Millis,
-    own: Duration,
+    pub(super) wall: Millis,
+    pub(super) own: Duration,
 }
 
 impl Moment {

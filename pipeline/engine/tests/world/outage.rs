@@ -9,6 +9,7 @@ use jobpipe_core::{
 };
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// The store in memory, behind a line that can be cut.
 pub struct Outage {
@@ -21,6 +22,8 @@ pub struct Outage {
     pub lossy: u64,
     /// A task in a form that its reader does not know.
     pub unreadable: Mutex<Option<TaskId>>,
+    /// What each call takes.
+    pub late: Mutex<Duration>,
     calls: AtomicU64,
 }
 
@@ -32,6 +35,7 @@ impl Outage {
             refused: AtomicU64::new(0),
             lossy,
             unreadable: Mutex::default(),
+            late: Mutex::default(),
             calls: AtomicU64::new(0),
         })
     }
@@ -53,6 +57,10 @@ impl Outage {
     async fn ask<T>(&self, call: impl Future<Output = StoreResult<T>> + Send) -> StoreResult<T> {
         if self.down.load(Ordering::SeqCst) {
             return Err(self.refuse());
+        }
+        let late = *self.late.lock().unwrap();
+        if !late.is_zero() {
+            tokio::time::sleep(late).await;
         }
         let answer = call.await;
         let calls = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
