@@ -108,6 +108,15 @@ fn every_stage_and_page_has_a_line_that_says_how_much_is_done_and_known() {
 }
 
 #[test]
+fn a_crawl_that_waits_for_the_rate_of_its_host_says_so() {
+    let project = project();
+    project.write("import.yml", &project.read("import.yml").replace("rate: 400/s", "rate: 1/s"));
+    let mut terminal = Terminal::run(&project, &["run", "import.yml", "--sandbox", "--limit", "2"], 80);
+    terminal.wait_for("waits: rate of careers.example.test");
+    assert_eq!(terminal.end().0, Some(0));
+}
+
+#[test]
 fn a_view_of_more_lines_than_the_terminal_has_is_cut() {
     let project = project();
     let exports: String = (0..40).map(|n| format!("  - jsonl: out/{n}.jsonl\n    as: file-{n}\n")).collect();

@@ -6,6 +6,7 @@ use crate::isolate::ChildProcess;
 use crate::place::Place;
 use crate::poison;
 use crate::stop::StopFlag;
+use crate::watch::limits::Waits;
 use jobpipe_amqp::{AmqpBroker, AmqpSettings};
 use jobpipe_config::grammar::Period;
 use jobpipe_config::settings::{Limits, Servers, Settings};
@@ -36,11 +37,15 @@ const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 pub(crate) struct Machine {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
+    /// Whom this process waits for.
+    pub(crate) waits: Arc<Waits>,
 }
 
 impl Machine {
     pub(crate) fn new() -> Self {
-        Self { clock: Arc::new(SystemClock::default()), ids: Arc::new(SystemIds) }
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let waits = Arc::new(Waits::new(Arc::clone(&clock)));
+        Self { clock, ids: Arc::new(SystemIds), waits }
     }
 }
 

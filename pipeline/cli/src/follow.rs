@@ -4,6 +4,8 @@ use crate::exit::{Failure, Outcome};
 use crate::stop::StopFlag;
 use crate::watch::Watcher;
 use crate::watch::summary::End;
+use jobpipe_config::spec::{CrawlSpec, read_body};
+use jobpipe_connectors::http::HttpClient;
 use jobpipe_core::{DocKind, Feed, StageKind, StagePlan};
 use jobpipe_engine::admin::{self, RunSummary, Standing};
 use jobpipe_engine::docs::{self, Read, RunDoc, RunState};
@@ -15,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use url::Url;
 
 /// How often the view is drawn and the store is asked.
 const TICK: Duration = Duration::from_millis(200);
@@ -138,6 +141,16 @@ struct Wanted {
     ledger: String,
 }
 
+/// The host that a crawl asks first: empty when only its records say, `None` when it asks nobody.
+fn asked_host(stage: &StagePlan) -> Option<String> {
+    let spec: CrawlSpec = (stage.kind == StageKind::Crawl).then(|| read_body(stage).ok()).flatten()?;
+    let place = spec.html.or(spec.json)?;
+    match Url::parse(place.as_str()) {
+        Ok(url) => url.has_host().then(|| HttpClient::group(&url)),
+        Err(_) => (!place.as_str().starts_with(['/', '.']) || !stage.from.is_empty()).then(String::new),
+    }
+}
+
 impl Counted {
     fn of(layout: &Layout) -> Self {
         let crawls = layout.working().filter(|stage| stage.kind == StageKind::Crawl);
@@ -185,10 +198,11 @@ impl Eye {
             None => {
                 let layout = self.cx.layout(&run.open.definition).await?;
                 for stage in layout.working().chain(layout.files()) {
-                    let each = matches!(stage.feed, Feed::Batches | Feed::Run);
-                    if let Some(shown) = watcher.progress.stage(&stage.name).filter(|_| each) {
+                    let Some(shown) = watcher.progress.stage(&stage.name) else { continue };
+                    if matches!(stage.feed, Feed::Batches | Feed::Run) {
                         shown.from.clone_from(&stage.from);
                     }
+                    shown.asks = asked_host(stage);
                 }
                 Counted::of(&layout)
             }

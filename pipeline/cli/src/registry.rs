@@ -3,9 +3,10 @@
 use crate::compose::Machine;
 use crate::exit::{Failure, Outcome};
 use crate::load::Process;
+use crate::watch::limits::WatchedLimiter;
 use jobpipe_config::settings::{Loaded, Settings};
 use jobpipe_connectors::file::FileRoots;
-use jobpipe_connectors::http::{HttpClient, HttpSettings, LocalLimiter};
+use jobpipe_connectors::http::{HttpClient, HttpSettings};
 use jobpipe_core::RateLimiter;
 use jobpipe_stages::crawl::CrawlTools;
 use jobpipe_stages::export::{FileSettings, SharedLookup};
@@ -42,7 +43,8 @@ impl Wiring {
 
 /// The registry of a process that shares its limits with no other.
 pub(crate) fn registry(wiring: Wiring, machine: &Machine) -> Outcome<Registry> {
-    limited(wiring, machine, Arc::new(LocalLimiter::new(Arc::clone(&machine.clock))))
+    let limiter = WatchedLimiter::new(Arc::clone(&machine.clock), Arc::clone(&machine.waits));
+    limited(wiring, machine, Arc::new(limiter))
 }
 
 /// The registry of a process. Its HTTP client is the only one, so that all imports share its limits.

@@ -146,7 +146,8 @@ pub(crate) async fn begin(job: &Job) -> Outcome {
 impl Job {
     /// Stages that show in views: all but exports to targets.
     pub(crate) fn watcher(&self) -> Watcher {
-        Watcher::new(self.args.format, &self.stage_order(), Arc::clone(&self.machine.clock))
+        let (clock, waits) = (Arc::clone(&self.machine.clock), Arc::clone(&self.machine.waits));
+        Watcher::new(self.args.format, &self.stage_order(), clock, waits)
     }
 
     /// The stages that a summary counts, in the order of the plan.

@@ -1,5 +1,6 @@
 //! Showing a run to whoever asked for it: a person at a terminal, a pipe, or a program.
 
+pub(crate) mod limits;
 pub(crate) mod live;
 pub(crate) mod progress;
 pub(crate) mod summary;
@@ -8,6 +9,7 @@ pub(crate) mod words;
 use crate::terminal;
 use jobpipe_core::Clock;
 use jobpipe_engine::event::{Event, Events};
+use limits::Waits;
 use progress::Progress;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,11 +63,13 @@ pub(crate) struct Watcher {
     run: String,
     clock: Arc<dyn Clock>,
     began: Duration,
+    /// Whom this process waits for.
+    waits: Arc<Waits>,
 }
 
 impl Watcher {
     /// A watcher of a run whose plan has these stages (exports to targets aside).
-    pub(crate) fn new(format: Format, stages: &[String], clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(format: Format, stages: &[String], clock: Arc<dyn Clock>, waits: Arc<Waits>) -> Self {
         let view = match format {
             Format::Json => View::Json,
             Format::Human if terminal::is_watched() => View::Live,
@@ -73,7 +77,7 @@ impl Watcher {
         };
         let began = clock.monotonic();
         let progress = Progress::new(stages.iter().cloned());
-        Self { view, words: Words::default(), progress, run: String::new(), clock, began }
+        Self { view, words: Words::default(), progress, run: String::new(), clock, began, waits }
     }
 
     /// From now on this run is shown.
@@ -126,6 +130,9 @@ impl Watcher {
     /// Shows how things stand; called a few times a second.
     pub(crate) fn tick(&mut self) {
         let now = self.elapsed();
+        for (host, left) in self.waits.now() {
+            self.progress.wait_for(&host, now + left);
+        }
         match &mut self.view {
             View::Live => {
                 let lines = live::lines(&self.progress, &self.run, now, self.clock.now());

@@ -31,6 +31,8 @@ pub(crate) struct StageProgress {
     /// The stages whose records it takes, one by one.
     pub(crate) from: Vec<String>,
     pub(crate) closed: bool,
+    /// The host that it asks first; `None` = it asks nobody.
+    pub(crate) asks: Option<String>,
     pub(crate) rate: Rate,
     /// On which limit it waits, and until when.
     pub(crate) waits: Option<(String, Duration)>,
@@ -153,6 +155,16 @@ impl Progress {
         true
     }
 
+    /// A host is waited for: by the stages that ask it, or by any that follows links, when none is known to.
+    pub(crate) fn wait_for(&mut self, host: &str, until: Duration) {
+        let is_known = self.stages.iter().any(|stage| stage.asks.as_deref() == Some(host));
+        for stage in self.stages.iter_mut().filter(|stage| !stage.closed) {
+            if stage.asks.as_deref().is_some_and(|asked| asked == host || !is_known) {
+                stage.waits = Some((host.to_owned(), until));
+            }
+        }
+    }
+
     /// How much there is to do for a stage, as far as known.
     pub(crate) fn known(&self, stage: &StageProgress) -> u64 {
         let given =
@@ -224,6 +236,22 @@ mod tests {
         progress.take(&wait, "a@1", at(1_000));
         progress.take(&done("a@1", 1), "a@1", at(1_100));
         assert_eq!(progress.stages[0].waits_at(at(1_200)), None);
+    }
+
+    #[test]
+    fn a_host_is_waited_for_by_the_stages_that_ask_it() {
+        let mut progress = Progress::new(["a".to_owned(), "b".to_owned(), "map".to_owned()]);
+        progress.stages[0].asks = Some("a.test".to_owned());
+        progress.stages[1].asks = Some("b.test".to_owned());
+        let at = Duration::from_secs;
+        let waiting = |progress: &Progress, now| -> Vec<Option<String>> {
+            progress.stages.iter().map(|stage| stage.waits_at(at(now)).map(str::to_owned)).collect()
+        };
+        progress.wait_for("a.test", at(2));
+        assert_eq!(waiting(&progress, 1), [Some("a.test".to_owned()), None, None]);
+        assert_eq!(waiting(&progress, 3), [None, None, None]);
+        progress.wait_for("linked.test", at(5));
+        assert_eq!(waiting(&progress, 4), [Some("linked.test".to_owned()), Some("linked.test".to_owned()), None]);
     }
 
     #[test]
