@@ -11,7 +11,7 @@ const INPUT: u64 = 512 << 20;
 
 /// Reads the input, computes it, writes the answer.
 pub(crate) fn run() -> Outcome {
-    limit(poison::time()?.map_or(CPU, |time| time.as_secs() + 1));
+    limit(poison::time()?.map_or(CPU, |time| time.as_secs() + 1), MEMORY);
     let mut input = Vec::new();
     std::io::stdin().lock().take(INPUT).read_to_end(&mut input)?;
     let stages = poison::obeyed(Arc::new(registry::for_computing()?))?;
@@ -22,11 +22,11 @@ pub(crate) fn run() -> Outcome {
 }
 
 #[cfg(unix)]
-fn limit(cpu: u64) {
+fn limit(cpu: u64, memory: u64) {
     // a system that cannot limit memory still has the limit on time
-    let _unlimited = rlimit::setrlimit(rlimit::Resource::AS, MEMORY, MEMORY);
+    let _unlimited = rlimit::setrlimit(rlimit::Resource::AS, memory, memory);
     let _unlimited = rlimit::setrlimit(rlimit::Resource::CPU, cpu, cpu);
 }
 
 #[cfg(not(unix))]
-fn limit(_cpu: u64) {}
+fn limit(_cpu: u64, _memory: u64) {}

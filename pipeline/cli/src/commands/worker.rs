@@ -199,8 +199,18 @@ fn name(text: &str) -> Result<String, String> {
 
 /// The machine's name, as far as a worker's may hold it.
 pub(crate) fn machine_name() -> String {
-    let host = nix::unistd::gethostname().ok().and_then(|host| host.into_string().ok()).unwrap_or_default();
+    let host = host();
     let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '.') { c } else { '-' };
     let host: String = host.chars().map(plain).take(60).collect();
     if host.is_empty() { "worker".to_owned() } else { host }
+}
+
+#[cfg(unix)]
+fn host() -> String {
+    nix::unistd::gethostname().ok().and_then(|host| host.into_string().ok()).unwrap_or_default()
+}
+
+#[cfg(not(unix))]
+fn host() -> String {
+    String::new()
 }

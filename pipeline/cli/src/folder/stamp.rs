@@ -1,7 +1,6 @@
 //! What tells whether a file was changed, without reading it.
 
 use jobpipe_core::Millis;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,7 +17,9 @@ pub(super) struct Stamp {
 
 impl Stamp {
     /// That of a file; `None` when there is none.
+    #[cfg(unix)]
     pub(super) fn of(file: &Path) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt;
         let found = std::fs::metadata(file).ok()?;
         Some(Self {
             inode: (found.dev(), found.ino()),
@@ -26,6 +27,12 @@ impl Stamp {
             written: (found.mtime(), found.mtime_nsec()),
             changed: (found.ctime(), found.ctime_nsec()),
         })
+    }
+
+    /// On other systems jobpipe is built to say that it does not run there.
+    #[cfg(not(unix))]
+    pub(super) fn of(_: &Path) -> Option<Self> {
+        None
     }
 
     /// Whether nothing about it was changed for so long, as far as the clock of its file system goes like `now`.
