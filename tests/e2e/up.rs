@@ -91,6 +91,25 @@ fn each_slot_has_one_run_through_kill_and_restart() {
 }
 
 #[test]
+fn an_import_whose_file_cannot_be_written_stands_in_nobodys_way() {
+    let project = project("every 1s");
+    // where the folder of its file should be lies a file
+    project.write("blocked", "");
+    let lost = import("lost", "every 1s").replace("out/lost", "blocked/lost");
+    project.write("imports/lost.yml", &lost);
+    let mut up = up(&project);
+    let retry = up.wait_for(|line| line["event"] == "retry" && line["run"].as_str().unwrap().starts_with("lost@"));
+    assert!(retry["message"].as_str().unwrap().contains("blocked/lost.jsonl"), "{retry}");
+    for _ in 0..2 {
+        up.wait_for(|line| line["event"] == "file_written" && line["run"].as_str().unwrap().starts_with("acme@"));
+    }
+    up.signal("TERM");
+    assert!(up.end().0.success());
+    // nor does its open run, which a person meets who runs the other one by hand
+    project.jobpipe(&["run", "imports/acme.yml"]).expect(0);
+}
+
+#[test]
 fn one_that_dies_before_its_next_look_is_followed_by_another() {
     use std::os::unix::process::ExitStatusExt;
     let project = project("{ every: 1s, catch_up: all }");

@@ -18,7 +18,7 @@ use jobpipe_embedded::{LocalBroker, SqliteStore};
 use jobpipe_engine::compute::{Pool, TIME};
 use jobpipe_engine::event::{Events, NoEvents};
 use jobpipe_engine::failpoint::{AbortAt, Failpoints, NoFailpoints};
-use jobpipe_engine::{Cx, EngineSettings, News};
+use jobpipe_engine::{Cx, EngineSettings, News, WhenUnfit};
 use jobpipe_mongo::{MongoSettings, MongoStore};
 use secrecy::ExposeSecret;
 use std::path::Path;
@@ -136,10 +136,17 @@ pub(crate) async fn engine(place: &Place, parts: Parts) -> Outcome<Arc<Cx>> {
     at_work(place, store, Carrier::local().broker, parts, settings(place), "process")
 }
 
+/// The same, begun for a run of `import`: what is wrong with another one does not end it.
+pub(crate) async fn engine_for(place: &Place, parts: Parts, import: &str) -> Outcome<Arc<Cx>> {
+    let store = store(place, Access::Write).await?;
+    let settings = EngineSettings { when_unfit: WhenUnfit::EndsFor(import.to_owned()), ..settings(place) };
+    at_work(place, store, Carrier::local().broker, parts, settings, "process")
+}
+
 /// The same, which launches deployed imports when they are due.
 pub(crate) async fn launching_engine(place: &Place, parts: Parts) -> Outcome<Arc<Cx>> {
     let store = store(place, Access::Write).await?;
-    let settings = EngineSettings { launches: true, ..settings(place) };
+    let settings = EngineSettings { launches: true, when_unfit: WhenUnfit::Waits, ..settings(place) };
     at_work(place, store, Carrier::local().broker, parts, settings, "process")
 }
 
@@ -165,6 +172,7 @@ pub(crate) fn worker(
     }
     settings.least_slots = hand.least.map(count);
     settings.launches = hand.launches;
+    settings.when_unfit = WhenUnfit::Waits;
     at_work(place, store, Arc::clone(&carrier.broker), parts, settings, &hand.name)
 }
 

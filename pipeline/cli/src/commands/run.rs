@@ -195,7 +195,7 @@ async fn as_engine(job: &Job, wish: &Wish, watcher: &mut Watcher) -> Outcome {
         stop: Arc::clone(&job.stop),
         limits: job.loaded.settings.limits,
     };
-    let cx = compose::engine(&job.place, parts).await?;
+    let cx = compose::engine_for(&job.place, parts, &job.plan.name).await?;
     tracing::info!(import = job.plan.name, file = %job.args.file.display(), "run");
     loss::settle(&cx, |text| watcher.note(text)).await?;
     beside::withdraw(&cx, wish).await?;
