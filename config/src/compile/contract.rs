@@ -3,7 +3,7 @@
 use super::draft::{Body, Draft, Jsonl, Transform};
 use crate::diagnostic::{Problem, Severity, codes, nearest};
 use crate::reader::{Cx, Used};
-use crate::spec::{Keep, Write};
+use crate::spec::{GoneSpec, Keep, Write};
 use jobpipe_core::Feed;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
@@ -18,7 +18,13 @@ pub(super) fn check(cx: &mut Cx<'_>, drafts: &mut [Draft], order: &[usize]) {
         file_of_its_own(cx, drafts, index);
     }
     fields(cx, drafts, &graph, order);
+    // beside an error they would only tell what may come of it
+    let right = !cx.problems.has_errors();
     for index in 0..drafts.len() {
+        if right {
+            something_extracted(cx, drafts, index);
+            gone_has_keys(cx, drafts, &graph, index);
+        }
         gone(cx, drafts, &graph, index);
     }
 }
@@ -119,6 +125,33 @@ fn export_has_keys(cx: &mut Cx<'_>, drafts: &[Draft], graph: &Graph, index: usiz
             return;
         }
         open.extend_from_slice(graph.parents(next));
+    }
+}
+
+/// A page is no record by itself: what is not extracted is not there. A crawl that is `from` others keeps their fields.
+fn something_extracted(cx: &mut Cx<'_>, drafts: &[Draft], index: usize) {
+    let Some(draft) = drafts.get(index).filter(|draft| draft.from.is_empty()) else { return };
+    let Some(crawl) = draft.body.as_ref().and_then(Body::crawl) else { return };
+    if crawl.spec.html.is_some() && crawl.spec.extract.is_empty() {
+        let message = format!("records of `{}` are empty: nothing is extracted from its pages", draft.name);
+        let problem = Problem::new(codes::MISSING, draft.span.clone(), &draft.path, message);
+        cx.add(problem.severity(Severity::Warning).help("say what is: `extract: { title: h1, url: a @href }`"));
+    }
+}
+
+/// What is gone is told by keys.
+fn gone_has_keys(cx: &mut Cx<'_>, drafts: &[Draft], graph: &Graph, index: usize) {
+    let Some(draft) = drafts.get(index) else { return };
+    let Some(Body::Transform(transform)) = &draft.body else { return };
+    let Some(span) = &transform.gone_span else { return };
+    let keyed = |draft: &Draft| {
+        matches!(&draft.body, Some(Body::Transform(transform)) if transform.has_key) || draft.body.is_none()
+    };
+    let above = Graph::reach(&graph.parents, index).into_iter().filter_map(|above| drafts.get(above)).any(keyed);
+    if !keyed(draft) && !above && transform.spec.gone != GoneSpec::default() {
+        let message = "`gone` follows records by their key, and they have none";
+        let problem = Problem::new(codes::NEEDS_KEY, span.clone(), &format!("{}.gone", draft.path), message);
+        cx.add(problem.severity(Severity::Warning).help("give the transform a key: `key: .id`"));
     }
 }
 
