@@ -43,7 +43,12 @@ fn a_restored_backup_posts_nothing_twice() {
 #[test]
 fn a_restore_that_dies_on_the_way_posts_nothing_twice() {
     let runtime = runtime();
-    for point in ["restore-renewed", "restore-moved", "restore-swapped"] {
+    let listed = Project::new().jobpipe(&["failpoints"]).expect(0).out;
+    let points =
+        listed.lines().filter_map(|line| line.split_whitespace().next()).filter(|name| name.starts_with("restore-"));
+    let points: Vec<&str> = points.collect();
+    assert_eq!(points, ["restore-renewed", "restore-moved", "restore-swapped"]);
+    for point in points {
         let pages = runtime.block_on(FbSim::start(Default::default())).unwrap();
         let project = Project::with_pages(1, &pages.base_url);
         project.write("import.yml", &import(1));

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 mod restore;
 
+pub(crate) use restore::FAILPOINTS;
+
 /// What is remembered, and where.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

@@ -83,7 +83,13 @@ async fn renew(cx: &Cx) -> Outcome<(u64, usize)> {
     Ok((epoch, cancelled))
 }
 
-/// Where `JOBPIPE_FAILPOINT` can end this verb, which is no engine: `restore-renewed`, `restore-moved`, `restore-swapped`.
+/// Where `JOBPIPE_FAILPOINT` can end this verb, which is no engine, and what is about to happen there.
+pub(crate) const FAILPOINTS: [(&str, &str); 3] = [
+    ("restore-renewed", "`state restore`: the copy has its new epoch, before anything is renamed"),
+    ("restore-moved", "`state restore`: before the copy is renamed into place"),
+    ("restore-swapped", "`state restore`: after it was, before that is told"),
+];
+
 fn may_end_at(point: &str) {
     if std::env::var("JOBPIPE_FAILPOINT").is_ok_and(|named| named == point) {
         std::process::abort();
