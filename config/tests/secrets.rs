@@ -20,6 +20,8 @@ const IMPORTS: &[&str] = &[
     "crawl:\n  json: https://x.test/\n  auth:\n   bearer: canary\n    basic: canary",
     "crawl:\n  json: https://x.test/\n  headers: { X-Api-Key: canary, Private-Token: canary, Cookie: canary }\n  rate: fast",
     "crawl:\n  json: https://x.test/\n  headers: { Authorization: \"Bearer canary\\r\\n\" }",
+    "crawl: { json: https://x.test/, auth: { bearer: \"${TOKEN:-canary}\" }, rate: fast }",
+    "crawl: { json: https://x.test/, headers: { Authorization: \"Bearer ${TOKEN:-canary}\" } }",
     "crawl: { json: \"https://user:canary@x.test/\" }",
     "crawl: { json: \"ftp://canary@x.test/\", rate: fast }",
     "crawl: { json: ./x.json }\ntransform: { key: .id }\nexport:\n  facebook: [{ id: x, token: canary, pace: [] }]\n  message: $t",

@@ -73,6 +73,11 @@ impl Setting {
         self.parts.iter().all(|part| matches!(part, Part::Plain(_)))
     }
 
+    /// Whether a default is written that is not empty: where a secret is needed, it is one that is written out.
+    pub fn has_default(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Env { default: Some(text), .. } if !text.is_empty()))
+    }
+
     /// Puts the values in.
     pub fn resolve(&self, lookup: &dyn Lookup) -> Result<SecretString, SettingError> {
         let mut out = String::new();

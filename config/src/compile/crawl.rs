@@ -5,7 +5,7 @@ use super::source::{self, REQUEST_VARS, Source};
 use super::{extract, paging};
 use crate::diagnostic::{Problem, Severity, codes};
 use crate::grammar::{Period, Speed};
-use crate::reader::{At, Cx, Fields, is_credential};
+use crate::reader::{At, Cx, Fields, holds_secret, is_credential};
 use crate::spec::{
     AuthSpec, BasicAuth, CrawlSpec, FieldValue, MaxSpec, Method, RetrySpec, Robots, SourceKind, TaskSpec, ValueText,
 };
@@ -99,7 +99,7 @@ fn headers(cx: &mut Cx<'_>, at: At<'_>, crawl: &mut Crawl) {
             cx.add(problem.expected("letters, digits and `-`"));
         }
         if let Some(value) = cx.value(&at, Place::Header, REQUEST_VARS) {
-            if is_credential(name) && value.value.literal().is_some() {
+            if is_credential(name) && holds_secret(&value.value) {
                 cx.plain_secret(&at, Severity::Error);
             }
             crawl.requests.push(cx.used(&at, &value.value));
@@ -156,7 +156,7 @@ fn credential(cx: &mut Cx<'_>, at: &At<'_>) -> Option<ValueText> {
 /// A part of `auth` that must not stand in the file.
 fn secret(cx: &mut Cx<'_>, at: &At<'_>) -> Option<ValueText> {
     let value = cx.value(at, Place::Auth, REQUEST_VARS)?;
-    if value.value.literal().is_some() {
+    if holds_secret(&value.value) {
         cx.plain_secret(at, Severity::Error);
     }
     Some(value.text)

@@ -6,7 +6,7 @@ mod secrets;
 mod values;
 
 pub(crate) use fields::{At, Fields};
-pub(crate) use secrets::is_credential;
+pub(crate) use secrets::{holds_secret, is_credential};
 pub(crate) use values::{Compiled, Used};
 
 use crate::diagnostic::{Problem, Problems, codes};

@@ -1,7 +1,7 @@
 //! Where a file holds a secret that is written out, found by the names of keys: also where it is in error otherwise.
 
 use crate::tree::{Kind, Node};
-use jobpipe_expr::{Place, Value};
+use jobpipe_expr::{Place, Setting, Value};
 use std::ops::Range;
 
 /// Headers that hold nothing but a secret.
@@ -23,6 +23,11 @@ const KEYS: [&str; 6] = ["auth", "bearer", "basic", "password", "token", "app_se
 /// Whether a header of that name holds nothing but a secret.
 pub(crate) fn is_credential(header: &str) -> bool {
     HEADERS.iter().any(|name| name.eq_ignore_ascii_case(header))
+}
+
+/// Whether a value that must name a secret holds one: it is written out, or is a default.
+pub(crate) fn holds_secret(value: &Value) -> bool {
+    value.literal().is_some() || value.setting().is_some_and(Setting::has_default)
 }
 
 /// The bytes of what may be a secret in `source`; `root` is its tree, if it could be read.
@@ -71,6 +76,9 @@ fn is_secret(key: &str) -> bool {
 
 /// Whether `text` names a secret, or makes it from a record.
 fn is_named(text: &str) -> bool {
+    if Setting::parse(text).is_ok_and(|setting| setting.has_default()) {
+        return false;
+    }
     text.starts_with(['$', '='])
         || text.contains("${")
         || Value::compile(text, Place::Auth).is_ok_and(|value| value.literal().is_none())

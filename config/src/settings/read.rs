@@ -135,7 +135,7 @@ impl Reading<'_, '_> {
         let text = self.cx.text(at, "a secret, named: `$FB_TOKEN`")?;
         match SecretRef::parse(text) {
             Ok(secret) => {
-                if secret.is_plain() {
+                if secret.is_plain() || secret.has_default() {
                     self.cx.plain_secret(at, Severity::Warning);
                 }
                 Some(secret)

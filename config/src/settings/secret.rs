@@ -31,6 +31,12 @@ impl SecretRef {
         self.setting.is_plain()
     }
 
+    /// Whether it has a default that is written out.
+    #[must_use]
+    pub fn has_default(&self) -> bool {
+        self.setting.has_default()
+    }
+
     /// The text as it was written, which may be the secret: not for printing.
     pub(super) fn source(&self) -> &str {
         self.setting.source()
