@@ -17,6 +17,8 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     let runtime = runtime();
     let pages = runtime.block_on(FbSim::start(Default::default())).unwrap();
     let project = with_offers(4, &pages);
+    let snapshot = "  - jsonl: out/now.jsonl\n    as: now\n    write: snapshot\n";
+    project.write("import.yml", &(project.read("import.yml") + snapshot));
     let dry = |extra: &[&str]| project.jobpipe(&[&["run", "import.yml", "--dry-run"], extra].concat()).expect(0);
     let first = dry(&["--format", "json"]).summary();
     assert_eq!(number(&first, ["targets", "acme-1", "created"]), 4);
@@ -34,6 +36,8 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     let second = dry(&["--format", "json"]).summary();
     let count = |of: &str| number(&second, ["targets", "acme-1", of]);
     assert_eq!([count("created"), count("updated"), count("deleted"), count("unchanged")], [2, 2, 0, 1], "{second}");
+    let limited = dry(&["--limit", "2"]).out;
+    assert!(limited.contains("out/now.jsonl (4 lines)") && limited.contains("out/acme.jsonl (2 lines)"), "{limited}");
     let told = dry(&[]).out;
     assert!(told.contains("would be") && told.contains("nothing was posted, written or remembered"), "{told}");
     assert_eq!((pages.report().totals.calls, project.read("out/acme.jsonl")), (calls, file));

@@ -27,6 +27,7 @@ use std::time::Duration;
 
 mod compare;
 mod sink;
+mod snapshot;
 
 /// Runs it and tells what a real run would do.
 pub(crate) async fn run(job: Job) -> Outcome {
@@ -55,11 +56,12 @@ pub(crate) async fn run(job: Job) -> Outcome {
     let Some(run) = admitted::admit(&mut engine, &job.plan, &wish, &mut watcher).await? else {
         return Ok(crate::exit::Exit::Interrupted);
     };
-    let left = engine.follow(&run, Duration::ZERO, &mut watcher).await?;
+    let mut left = engine.follow(&run, Duration::ZERO, &mut watcher).await?;
     if let Some(error) = left.error {
         return Err(error);
     }
     let compared = compare(&*cx.store, real.as_deref(), &*registry, &job.plan).await?;
+    snapshot::count(&mut left.summary, &job.plan, &*cx.store, real.as_deref()).await?;
     if watcher.is_json() {
         let mut json = summary::to_json(&left.summary, left.end, watcher.elapsed().as_secs_f64());
         if let Some(map) = json.as_object_mut() {

@@ -96,15 +96,15 @@ pub(crate) fn to_json(summary: &RunSummary, end: End, elapsed: f64) -> Json {
     })
 }
 
-/// The tables. `order` = the stages in the order of the plan; `dead_at` = options with which other verbs find the run's
-/// dead letters, `None` when they are not kept.
+/// The tables. `order` = the stages in the order of the plan; `at` = the options with which other verbs find
+/// the run, `None` when it is not kept.
 pub(crate) fn to_text(
     summary: &RunSummary,
     end: End,
     elapsed: f64,
     order: &[String],
     now: Millis,
-    dead_at: Option<&str>,
+    at: Option<&str>,
 ) -> String {
     let mut lines = vec![format!("{}  {} in {}", summary.run, end.word(), time(elapsed)), String::new()];
     lines.extend(stage_table(summary, order));
@@ -112,7 +112,7 @@ pub(crate) fn to_text(
         lines.push(String::new());
         lines.extend(target_table(summary));
     }
-    let notes = notes(summary, now, dead_at);
+    let notes = notes(summary, now, at);
     if !notes.is_empty() {
         lines.push(String::new());
         lines.extend(notes);
@@ -143,11 +143,12 @@ fn target_table(summary: &RunSummary) -> Vec<String> {
 }
 
 /// What a person should know beside the numbers.
-fn notes(summary: &RunSummary, now: Millis, dead_at: Option<&str>) -> Vec<String> {
+fn notes(summary: &RunSummary, now: Millis, at: Option<&str>) -> Vec<String> {
+    let options = at.unwrap_or_default();
     let mut notes = Vec::new();
     for (name, target) in &summary.targets {
         if let Some(why) = &target.waits {
-            notes.push(format!("waits: {name}: {why}"));
+            notes.push(format!("waits: {name}: {}", typed(why, options)));
         } else if let (true, Some(at)) = (target.busy, target.next_at.filter(|at| *at > now)) {
             let left = u64::try_from(at.saturating_sub(now)).unwrap_or(0);
             let when = utc_text(at / 1_000 * 1_000);
@@ -160,7 +161,7 @@ fn notes(summary: &RunSummary, now: Millis, dead_at: Option<&str>) -> Vec<String
         }
     }
     if let Some(guard) = &summary.guard {
-        notes.push(format!("waits: {guard}"));
+        notes.push(format!("waits: {}", typed(guard, options)));
     }
     for reason in &summary.reasons {
         notes.push(format!("note:  {reason}"));
@@ -171,10 +172,17 @@ fn notes(summary: &RunSummary, now: Millis, dead_at: Option<&str>) -> Vec<String
     let dead: u64 = summary.stages.values().map(|stage| stage.counts.dead).sum();
     let failed: u64 = summary.targets.values().map(|target| target.failed).sum();
     if dead + failed > 0 {
-        let list = dead_at.map(|at| format!("; `jobpipe dead list --run {}{at}` says what and why", summary.run));
+        let list = at.map(|at| format!("; `jobpipe dead list --run {}{at}` says what and why", summary.run));
         notes.push(format!("dead:  {} in all{}", number(dead + failed), list.unwrap_or_default()));
     }
     notes
+}
+
+/// A command that the engine names, with the options that find the state from here.
+fn typed(text: &str, at: &str) -> String {
+    let Some((before, command)) = text.split_once("`jobpipe runs approve ") else { return text.to_owned() };
+    let Some((run, after)) = command.split_once('`') else { return text.to_owned() };
+    format!("{before}`jobpipe runs approve {run}{at}`{after}")
 }
 
 #[cfg(test)]
@@ -220,6 +228,14 @@ mod tests {
                 "elapsed_s": 6.123,
             })
         );
+    }
+
+    #[test]
+    fn what_is_to_be_typed_is_whole() {
+        let mut summary = summary();
+        summary.guard = Some("40 of 60 would go; `jobpipe runs approve acme@1` lets them".into());
+        let told = notes(&summary, 1_000, Some(" --env prod")).swap_remove(1);
+        assert_eq!(told, "waits: 40 of 60 would go; `jobpipe runs approve acme@1 --env prod` lets them");
     }
 
     #[test]
