@@ -199,7 +199,7 @@ async fn put_off(cx: &Cx, patience: &mut Patience, task: &Task, why: &TaskError)
         stage: task.task.stage.clone(),
         url: String::new(),
         code: why.code.clone(),
-        message: why.message.clone(),
+        message: format!("{}: {}", task.task.run, why.message),
         in_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
     });
     give_back(cx, patience, task, wait).await

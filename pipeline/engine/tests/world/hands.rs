@@ -4,7 +4,7 @@ use super::{Process, World};
 use jobpipe_core::{Attempt, DocKind, Millis, Op, Plan, Row, RowId, RowState, RowStore, RowWrite, StateStore};
 use jobpipe_engine::admin::{self, Standing};
 use jobpipe_engine::admission::{self, Admitted, Wish};
-use jobpipe_engine::docs::{self, Read, TargetDoc};
+use jobpipe_engine::docs::{self, ImportDoc, Read, TargetDoc};
 use jobpipe_engine::failpoint::{Dead, Failpoints, NoFailpoints, Point};
 use jobpipe_engine::{Cx, EngineError, serve};
 use serde_json::json;
@@ -96,6 +96,14 @@ pub fn change(store: &dyn StateStore, id: &str, change: impl FnOnce(&mut TargetD
     // far from the numbers that the world gives
     let ids = Ids(AtomicU64::new(read.version + (1 << 40)));
     assert!(now(docs::replace(store, &ids, DocKind::Target, id, &read, new)).unwrap().is_some());
+}
+
+pub fn change_import(store: &dyn StateStore, name: &str, change: impl FnOnce(&mut ImportDoc)) {
+    let read: Read<ImportDoc> = now(docs::read(store, DocKind::Import, name)).unwrap().unwrap();
+    let mut new = read.doc.clone();
+    change(&mut new);
+    let ids = Ids(AtomicU64::new(read.version + (1 << 40)));
+    assert!(now(docs::replace(store, &ids, DocKind::Import, name, &read, new)).unwrap().is_some());
 }
 
 struct Ids(AtomicU64);
