@@ -9,7 +9,7 @@ use jaq_core::load::parse::{BinaryOp, Def, Pattern, Term};
 use jaq_core::load::span;
 use jaq_core::path::Part;
 
-use super::functions;
+use super::{functions, regexes};
 use crate::error::{ExprError, code};
 use crate::{Scope, suggest};
 
@@ -130,6 +130,7 @@ impl<'s> Names<'s> {
             Term::Var(name) => self.variable(name),
             Term::Call(name, arguments) => {
                 self.call(name, arguments.len())?;
+                self.regex(name, arguments)?;
                 arguments.iter().try_for_each(|argument| self.check(argument))
             }
             Term::Str(Some(format), _) => {
@@ -154,6 +155,30 @@ impl<'s> Names<'s> {
             }
             _ => self.check_parts(term),
         }
+    }
+
+    /// A regular expression that is written out is tried now: on a record it would fail every time.
+    fn regex(&self, name: &str, arguments: &[Tree<'s>]) -> Result<(), ExprError> {
+        let flags = match (name, arguments.len()) {
+            ("test" | "match" | "capture" | "scan" | "splits", 1) | ("sub" | "gsub", 2) => None,
+            ("test" | "match" | "capture" | "scan" | "splits" | "split", 2) => arguments.get(1),
+            ("sub" | "gsub", 3) => arguments.get(2),
+            _ => return Ok(()),
+        };
+        if self.local.iter().any(|local| local.name == name) {
+            return Ok(());
+        }
+        let flags = flags.map_or_else(|| Some(String::new()), literal);
+        let (Some(pattern), Some(flags)) = (arguments.first().and_then(literal), flags) else { return Ok(()) };
+        let Some(reason) = regexes::refusal(&pattern, &flags) else { return Ok(()) };
+        let place = match arguments.first() {
+            Some(Term::Str(_, parts)) => match parts.as_slice() {
+                [StrPart::Str(text)] => span(self.source, text),
+                _ => span(self.source, name),
+            },
+            _ => return Ok(()),
+        };
+        Err(ExprError::new(code::SYNTAX, place.start, place.len(), reason))
     }
 
     fn check_parts(&mut self, term: &Tree<'s>) -> Result<(), ExprError> {
@@ -288,4 +313,15 @@ pub(super) fn assigns(term: &Term<&str>) -> bool {
         Term::BinOp(_, BinaryOp::Pipe(_), last) => assigns(last),
         _ => false,
     }
+}
+
+/// A text in which nothing is put in.
+fn literal(term: &Tree<'_>) -> Option<String> {
+    let Term::Str(None, parts) = term else { return None };
+    let part = |part: &StrPart<&str, Tree<'_>>| match part {
+        StrPart::Str(text) => Some((*text).to_string()),
+        StrPart::Char(c) => Some(c.to_string()),
+        StrPart::Term(_) => None,
+    };
+    parts.iter().map(part).collect()
 }

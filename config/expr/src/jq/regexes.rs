@@ -256,6 +256,21 @@ fn compiled(pattern: &str, flags: &str, text: &str) -> Result<Compiled, Error> {
 }
 
 fn build(pattern: &str, flags: &str) -> Result<Regex, Error> {
+    try_build(pattern, flags).map_err(|reason| Error::str(format_args!("{reason}")))
+}
+
+/// Why there is no such regular expression, in one line; `None` when there is.
+pub(crate) fn refusal(pattern: &str, flags: &str) -> Option<String> {
+    let reason = try_build(pattern, flags).err()?;
+    // regex shows the pattern first, and the reason last
+    let last = reason.lines().last().unwrap_or_default();
+    Some(
+        last.strip_prefix("error: ")
+            .map_or_else(|| last.to_string(), |last| format!("not a regular expression: {last}")),
+    )
+}
+
+fn try_build(pattern: &str, flags: &str) -> Result<Regex, String> {
     let mut builder = RegexBuilder::new(pattern);
     builder.size_limit(MAX_COMPILED).dfa_size_limit(MAX_CACHED_STATES);
     for flag in flags.chars() {
@@ -268,13 +283,11 @@ fn build(pattern: &str, flags: &str) -> Result<Regex, Error> {
             'l' => builder.swap_greed(true),
             'p' => builder.multi_line(true).dot_matches_new_line(true),
             other => {
-                return Err(Error::str(format_args!(
-                    "`{other}` is no flag of a regular expression: use g i x s n p l"
-                )));
+                return Err(format!("`{other}` is no flag of a regular expression: use g i x s n p l"));
             }
         };
     }
-    builder.build().map_err(|error| Error::str(format_args!("not a regular expression: {error}")))
+    builder.build().map_err(|error| format!("not a regular expression: {error}"))
 }
 
 /// How many states the expression has, about: its length times what it repeats.
