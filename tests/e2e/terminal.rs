@@ -4,6 +4,7 @@
 mod support;
 
 use nix::pty::{OpenptyResult, Winsize, openpty};
+use nix::sys::termios::{self, LocalFlags, SetArg};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::process::Stdio;
@@ -22,6 +23,10 @@ impl Terminal {
     fn run(project: &Project, args: &[&str], columns: u16) -> Self {
         let size = Winsize { ws_row: ROWS, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let OpenptyResult { master, slave } = openpty(&size, None).unwrap();
+        // a key that interrupts throws away what was not yet read, unless told not to
+        let mut modes = termios::tcgetattr(&slave).unwrap();
+        modes.local_flags.insert(LocalFlags::NOFLSH);
+        termios::tcsetattr(&slave, SetArg::TCSANOW, &modes).unwrap();
         let mut command = project.command(args);
         command.env("TERM", "xterm").stdout(Stdio::from(slave.try_clone().unwrap())).stderr(Stdio::from(slave));
         let child = command.spawn().unwrap();
@@ -94,15 +99,20 @@ fn every_stage_and_page_has_a_line_that_says_how_much_is_done_and_known() {
     let project = project();
     project.write("import.yml", &project.read("import.yml").replace("rate: 500/s", "rate: 50/s"));
     let mut terminal = Terminal::run(&project, &RUN, 80);
-    let wait_for_row = |terminal: &mut Terminal, name: &str, known: &str| loop {
+    let wait_for_row = |terminal: &mut Terminal, name: &str, done: fn(&str) -> bool| loop {
         let lines = terminal.lines();
-        if lines.iter().any(|line| line.starts_with(&format!("  {name} ")) && line.contains(known)) {
+        let shown = |line: &String| {
+            let mut cells = line.split_whitespace();
+            cells.next() == Some(name) && cells.next().is_some_and(done)
+        };
+        if lines.iter().any(shown) {
             return;
         }
-        assert!(terminal.read(), "no row of {name} with {known}:\n{}", lines.join("\n"));
+        assert!(terminal.read(), "no such row of {name}:\n{}", lines.join("\n"));
     };
-    wait_for_row(&mut terminal, "transform", "/");
-    wait_for_row(&mut terminal, "acme-lyon", "/200");
+    wait_for_row(&mut terminal, "crawl", |done| done.contains('/'));
+    wait_for_row(&mut terminal, "jsonl", |done| done.starts_with("0/"));
+    wait_for_row(&mut terminal, "acme-lyon", |done| done.ends_with("/200"));
     let (status, lines) = terminal.end();
     assert_eq!(status, Some(0), "{}", lines.join("\n"));
 }
