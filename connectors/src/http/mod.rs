@@ -23,6 +23,6 @@ pub use error::HttpError;
 pub use limiter::LocalLimiter;
 pub use reqwest::Method;
 pub use resolver::GuardedResolver;
-pub use server_words::retry_after;
+pub use server_words::{http_date, retry_after};
 pub use settings::{HttpLimits, HttpSettings};
 pub use shown::{shown_url, shown_url_text};

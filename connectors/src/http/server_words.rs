@@ -57,7 +57,9 @@ fn field(fields: &str, names: &[&str]) -> Option<u64> {
     })
 }
 
-fn http_date(text: &str) -> Option<Millis> {
+/// An HTTP date, `Sun, 22 Nov 2026 06:00:30 GMT`.
+#[must_use]
+pub fn http_date(text: &str) -> Option<Millis> {
     let time = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
     Some(time.as_millisecond())
 }

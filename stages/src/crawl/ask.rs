@@ -27,6 +27,10 @@ pub(super) struct Ask {
     pub(super) page: u64,
     /// Records and detail pages that the pages before it in its chain gave.
     pub(super) found: u64,
+    /// The source's own time when the first page of its chain was made, in UTC, where the source tells it and `since`
+    /// needs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) told_at: Option<String>,
     /// The body to send.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) body: Option<Json>,
@@ -40,7 +44,7 @@ pub(super) struct Ask {
 
 impl Ask {
     pub(super) fn new(to: Location, role: Role) -> Self {
-        Self { to, role, page: 1, found: 0, body: None, record: Map::new(), key: String::new() }
+        Self { to, role, page: 1, found: 0, told_at: None, body: None, record: Map::new(), key: String::new() }
     }
 
     /// The request. Its id is made from method, place and body, so a page that names itself as the next one ends there.

@@ -1,8 +1,8 @@
 //! The asking: each request of a task on its own, several at a time.
 
 use futures::StreamExt as _;
-use jobpipe_connectors::http::{Auth, HttpCall, Method};
-use jobpipe_core::{Answer, ErrorClass, Request, StageCx, TaskError};
+use jobpipe_connectors::http::{Auth, HttpCall, Method, http_date};
+use jobpipe_core::{Answer, ErrorClass, Request, StageCx, TaskError, utc_text};
 use jobpipe_expr::{SettingError, Subject, ValueKind, Vars};
 use secrecy::SecretString;
 use serde_json::{Value as Json, json};
@@ -95,7 +95,9 @@ async fn fetch(
         url: url.clone(),
     };
     let answer = tools.http.fetch(&call).await?;
-    let head = json!({ "url": answer.url, "status": answer.status, "content_type": answer.content_type() });
+    let date = answer.headers.get("date").and_then(|date| http_date(date)).map(utc_text);
+    let head =
+        json!({ "url": answer.url, "status": answer.status, "content_type": answer.content_type(), "date": date });
     Ok((head, answer.body))
 }
 

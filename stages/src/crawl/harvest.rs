@@ -9,7 +9,7 @@ use super::ask::{Ask, Role};
 use super::budget::Allowance;
 use super::definition::Definition;
 use super::location::Location;
-use super::since::raise;
+use super::since::{not_after, raise};
 use crate::depth;
 use crate::failure::{code, dead_letter, permanent};
 
@@ -21,6 +21,8 @@ pub(super) struct Come<'a> {
     pub(super) content_type: &'a str,
     /// Where it came from in the end; `None` for a file.
     pub(super) url: Option<Url>,
+    /// See [`Ask::told_at`]; that of this answer, if it is the first of its chain.
+    pub(super) told_at: Option<String>,
     pub(super) at: Millis,
 }
 
@@ -123,7 +125,7 @@ impl Ground<'_> {
     pub(super) fn note_since(&self, come: &Come<'_>, item: &Json, found: &mut Found) {
         let Some(since) = &self.definition.since else { return };
         match since.eval(&item.into(), self.vars) {
-            Ok(Some(value)) => raise(&mut found.cursor, value),
+            Ok(Some(value)) => raise(&mut found.cursor, not_after(value, come.told_at.as_deref())),
             Ok(None) => {}
             Err(error) => {
                 tracing::debug!(stage = self.stage, url = come.request.url, %error, "a record without a `since` value");
@@ -138,11 +140,17 @@ impl Ground<'_> {
         }
     }
 
+    /// What a request that this answer leads to remembers of the source's time.
+    pub(super) fn told_at(&self, come: &Come<'_>) -> Option<String> {
+        self.definition.since.as_ref().and_then(|_| come.told_at.clone())
+    }
+
     /// The next listing page, `count` records or links further on.
     pub(super) fn next_page(&self, come: &Come<'_>, to: Location, count: usize) -> Request {
         let ask = Ask {
             page: come.ask.page + 1,
             found: come.ask.found.saturating_add(u64::try_from(count).unwrap_or(u64::MAX)),
+            told_at: self.told_at(come),
             body: come.ask.body.clone(),
             record: come.ask.record.clone(),
             key: come.ask.key.clone(),

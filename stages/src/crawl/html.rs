@@ -53,7 +53,8 @@ fn links(
     let next = next_page(ground, finding, come, page, found);
     let take = ground.list_on(come, details.len(), next, found);
     let asks = details.into_iter().take(take).map(|to| {
-        let ask = Ask { record: come.ask.record.clone(), ..Ask::new(to, Role::Detail) };
+        let (record, told_at) = (come.ask.record.clone(), ground.told_at(come));
+        let ask = Ask { record, told_at, ..Ask::new(to, Role::Detail) };
         ask.request("GET", false)
     });
     found.follow.extend(asks);

@@ -51,6 +51,17 @@ fn earlier_text(text: &str, by: Duration) -> Option<String> {
     Some(time.to_string())
 }
 
+/// `value`, but no time later than the source's own when it made the first page: what changes while the pages are read may
+/// lie on one that was read by then. What is no time stays.
+pub(super) fn not_after(value: Json, told_at: Option<&str>) -> Json {
+    let Some(told_at) = told_at else { return value };
+    let time = |text: &str| text.parse::<Timestamp>().ok();
+    match value.as_str().and_then(time).zip(time(told_at)) {
+        Some((seen, told)) if seen > told => Json::String(told_at.to_owned()),
+        _ => value,
+    }
+}
+
 /// Keeps the higher of two values: times as times, numbers as numbers, other text as text. What is neither is passed over.
 pub(super) fn raise(highest: &mut Option<Json>, value: Json) {
     let comparable = matches!(&value, Json::Number(_)) || matches!(&value, Json::String(text) if !text.is_empty());
@@ -89,6 +100,16 @@ mod tests {
         assert_eq!(earlier(&json!(1_795_000_000), DAY), json!(1_794_913_600));
         assert_eq!(earlier(&json!(1_795_000_000_000_i64), DAY), json!(1_794_913_600_000_i64));
         assert_eq!(earlier(&json!("v17"), DAY), json!("v17"));
+    }
+
+    #[test]
+    fn no_time_is_later_than_the_source_said_it_was() {
+        let told = Some("2026-01-05T00:00:00Z");
+        assert_eq!(not_after(json!("2026-01-05T02:00:00+01:00"), told), json!("2026-01-05T00:00:00Z"));
+        for stays in [json!("2026-01-05T00:30:00+01:00"), json!("2026-02-01"), json!("v17"), json!(99), json!(null)] {
+            assert_eq!(not_after(stays.clone(), told), stays);
+        }
+        assert_eq!(not_after(json!("2026-02-01T00:00:00Z"), None), json!("2026-02-01T00:00:00Z"));
     }
 
     #[test]

@@ -191,6 +191,7 @@ impl CrawlStage {
             body: &answer.body,
             content_type: head.get("content_type").and_then(Json::as_str).unwrap_or_default(),
             url: head.get("url").and_then(Json::as_str).and_then(|url| Url::parse(url).ok()),
+            told_at: ask.told_at.clone().or_else(|| head.get("date").and_then(Json::as_str).map(str::to_owned)),
             at: answer.at,
         };
         let mut found = match &self.definition.finding {

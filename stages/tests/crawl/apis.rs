@@ -89,6 +89,24 @@ async fn the_second_run_asks_for_what_is_newer() {
     assert_eq!(reasons(&outcome), ["`since` asks only for what is newer [E]"]);
 }
 
+/// Two pages of a source whose clock is behind: what changes while they are read may lie on the first one.
+#[tokio::test]
+async fn the_cursor_does_not_pass_the_sources_own_time_at_the_first_page() {
+    let page = |Query(query): Query<BTreeMap<String, String>>| async move {
+        let first = !query.contains_key("page");
+        let minute = if first { 0 } else { 9 };
+        let job = json!({"id": minute, "updated_at": format!("2026-01-05T00:0{minute}:30Z")});
+        let date = format!("Mon, 05 Jan 2026 00:{:02}:00 GMT", minute + 1);
+        ([("date", date)], Body(json!({"data": [job], "next": first.then_some("?page=2")})))
+    };
+    let site = Site::serve(Router::new().route("/jobs", get(page))).await;
+    let import =
+        format!("crawl:\n  json: {}\n  items: .data\n  pages: .next\n  since: .updated_at\n", site.url("/jobs"));
+    let outcome = Crawl::new(&import, &[&site], here()).run().await;
+    assert_eq!(outcome.records.len(), 2);
+    assert_eq!(outcome.cursor, Some(json!("2026-01-05T00:01:00Z")), "and not 00:09:30, which the second page has");
+}
+
 #[tokio::test]
 async fn a_token_is_sent_to_the_written_host_only() {
     let stranger =
