@@ -109,6 +109,8 @@ pub(crate) struct Names<'s> {
     /// Definitions and their arguments that are in reach, the nearest last; `open` while inside its own body.
     local: Vec<Local<'s>>,
     variables: Vec<&'s str>,
+    /// How many `try` are around: what fails there is meant to.
+    tried: usize,
     /// The variables of the run that are used, without `$`.
     pub(crate) used: BTreeSet<String>,
 }
@@ -121,7 +123,7 @@ struct Local<'s> {
 
 impl<'s> Names<'s> {
     pub(crate) fn new(source: &'s str, scope: &'s Scope) -> Self {
-        Names { source, scope, local: Vec::new(), variables: Vec::new(), used: BTreeSet::new() }
+        Names { source, scope, local: Vec::new(), variables: Vec::new(), tried: 0, used: BTreeSet::new() }
     }
 
     /// Checks `term`, and stops at the first mistake.
@@ -136,6 +138,12 @@ impl<'s> Names<'s> {
             Term::Str(Some(format), _) => {
                 self.call(format, 0)?;
                 self.check_parts(term)
+            }
+            Term::TryCatch(tried, caught) => {
+                self.tried += 1;
+                self.check(tried)?;
+                self.tried -= 1;
+                caught.iter().try_for_each(|caught| self.check(caught))
             }
             Term::Def(defs, inner) => self.definitions(defs, inner),
             Term::BinOp(left, BinaryOp::Pipe(Some(pattern)), right) => {
@@ -165,7 +173,7 @@ impl<'s> Names<'s> {
             ("sub" | "gsub", 3) => arguments.get(2),
             _ => return Ok(()),
         };
-        if self.local.iter().any(|local| local.name == name) {
+        if self.tried > 0 || self.local.iter().any(|local| local.name == name) {
             return Ok(());
         }
         let flags = flags.map_or_else(|| Some(String::new()), literal);

@@ -262,12 +262,15 @@ fn build(pattern: &str, flags: &str) -> Result<Regex, Error> {
 /// Why there is no such regular expression, in one line; `None` when there is.
 pub(crate) fn refusal(pattern: &str, flags: &str) -> Option<String> {
     let reason = try_build(pattern, flags).err()?;
+    if reason.contains("exceeds size limit") {
+        return Some("the regular expression is too large".to_string());
+    }
     // regex shows the pattern first, and the reason last
     let last = reason.lines().last().unwrap_or_default();
-    Some(
-        last.strip_prefix("error: ")
-            .map_or_else(|| last.to_string(), |last| format!("not a regular expression: {last}")),
-    )
+    Some(match last.strip_prefix("error: ") {
+        Some(last) => format!("not a regular expression: {last}"),
+        None => last.to_string(),
+    })
 }
 
 fn try_build(pattern: &str, flags: &str) -> Result<Regex, String> {
