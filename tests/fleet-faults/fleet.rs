@@ -9,6 +9,7 @@ use crate::sizes::size;
 use crate::support::{Project, runtime};
 use career_site::{CareerSite, Status};
 use fbsim::{Expectation, ExpectedPost, FbSim};
+use jobpipe_core::{Task, TaskState, TaskStore};
 use serde_json::Value as Json;
 use std::path::Path;
 use std::sync::MutexGuard;
@@ -239,13 +240,21 @@ impl Fleet {
         self.machines.iter().filter_map(read).collect()
     }
 
-    /// Tasks whose claims ended in a crash.
-    pub fn crashes(&self, run: &str) -> u64 {
-        use jobpipe_core::TaskStore;
+    /// Tasks that were claimed more than once: where nothing is retried, because their worker died.
+    pub fn claimed_again(&self, run: &str) -> u64 {
+        self.tasks(run).iter().filter(|task| task.fence > 1).count() as u64
+    }
+
+    /// Tasks that a process has claimed and not come to an end with.
+    pub fn held_by(&self, run: &str, process: u32) -> u64 {
+        let is_held = |task: &&Task| task.state == TaskState::Running && task.owner.contains(&format!("-{process}-"));
+        self.tasks(run).iter().filter(is_held).count() as u64
+    }
+
+    fn tasks(&self, run: &str) -> Vec<Task> {
         self.runtime.block_on(async {
             let store = jobpipe_mongo::connect(&self.servers.store, &Default::default()).await.unwrap();
-            let tasks = store.tasks_of(run, None, "", 1_000_000).await.unwrap();
-            tasks.iter().map(|task| u64::from(task.task.crashes)).sum()
+            store.tasks_of(run, None, "", 1_000_000).await.unwrap()
         })
     }
 }

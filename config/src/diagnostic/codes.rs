@@ -166,8 +166,8 @@ pub fn describe(code: &str) -> Option<&'static Code> {
 #[must_use]
 pub fn document() -> String {
     let mut out = String::from(
-        "# Diagnostics\n\nWhat `jobpipe check` and `jobpipe run` say of imports and settings, by code. Made from the code's own \
-         table (`config/src/diagnostic/codes.rs`); do not edit.\n\n| code | what | meaning and remedy |\n|---|---|---|\n",
+        "# Diagnostics\n\nWhat `jobpipe check` and `jobpipe run` say of imports and settings, by code. The table that follows \
+         is made from the code's own (`config/src/diagnostic/codes.rs`); do not edit it.\n\n| code | what | meaning and remedy |\n|---|---|---|\n",
     );
     for row in all() {
         let cell = |text: &str| text.replace('|', "\\|");

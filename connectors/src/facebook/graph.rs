@@ -69,7 +69,7 @@ impl GraphSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum GraphError {
     /// Not an address of an API.
-    #[error("facebook.graph_url `{url}` cannot be used: {why} (JP309)")]
+    #[error("facebook.graph_url `{url}` cannot be used: {why}")]
     Url {
         /// As given, without user and password.
         url: String,
@@ -77,16 +77,16 @@ pub enum GraphError {
         why: &'static str,
     },
     /// Not a version.
-    #[error("facebook.api `{api}` is no version of the graph API: write it like v26.0 (JP309)")]
+    #[error("facebook.api `{api}` is no version of the graph API: write it like v26.0")]
     Api {
         /// As given.
         api: String,
     },
     /// Not a proxy. It is not shown: it may hold a password.
-    #[error("the proxy of the settings cannot be used for facebook: write it like http://proxy.test:3128 (JP309)")]
+    #[error("the proxy of the settings cannot be used for facebook: write it like http://proxy.test:3128")]
     Proxy,
     /// The HTTP client cannot be made.
-    #[error("the http client for facebook cannot be made: {0} (JP309)")]
+    #[error("the http client for facebook cannot be made: {0}")]
     Client(String),
 }
 

@@ -28,7 +28,7 @@ pub struct Page {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PagesError {
     /// An id that would not be one part of a path.
-    #[error("page `{name}`: `{id}` is no page id: write the digits that facebook shows under About, Page ID (JP309)")]
+    #[error("page `{name}`: `{id}` is no page id: write the digits that facebook shows under About, Page ID")]
     Id {
         /// The page.
         name: String,
@@ -36,13 +36,13 @@ pub enum PagesError {
         id: String,
     },
     /// Two pages under one name.
-    #[error("there are two pages `{name}`: give one of them another name (JP309)")]
+    #[error("there are two pages `{name}`: give one of them another name")]
     Name {
         /// The name.
         name: String,
     },
     /// One page under two names: each would post to it.
-    #[error("pages `{first}` and `{second}` have the same id {id}: keep one of them (JP309)")]
+    #[error("pages `{first}` and `{second}` have the same id {id}: keep one of them")]
     Twice {
         /// The name that came first.
         first: String,

@@ -70,10 +70,13 @@ impl Failure {
     }
 }
 
+/// Refusals of an engine at work: a definition without the stage of its task, work not given back in time, a bug.
+const AT_WORK: [&str; 3] = ["JP521", "JP598", "JP599"];
+
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         // asking for what does not exist, or is refused, is a matter of the command line
-        let exit = if matches!(error, EngineError::Refused { code, .. } if code != "JP599") {
+        let exit = if matches!(error, EngineError::Refused { code, .. } if !AT_WORK.contains(&code)) {
             Exit::Usage
         } else {
             Exit::Failed
@@ -103,6 +106,19 @@ pub(crate) fn end(outcome: Outcome) -> Exit {
                 terminal::complain(&format!("error: {message}"));
             }
             exit
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_at_work_is_no_matter_of_the_command_line() {
+        for (code, exit) in [("JP520", Exit::Usage), ("JP521", Exit::Failed), ("JP598", Exit::Failed)] {
+            let error = EngineError::Refused { code, message: String::new() };
+            assert_eq!(Failure::from(error).exit, exit, "{code}");
         }
     }
 }
