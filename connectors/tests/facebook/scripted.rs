@@ -171,7 +171,7 @@ fn settings_that_would_show_a_token_are_refused() {
         "https://a.test/?x=1",
     ] {
         let refused = make(settings(bad)).unwrap_err().to_string();
-        assert!(refused.contains("JP309") && !refused.contains("hidden-word"), "{refused}");
+        assert!(refused.contains("facebook.graph_url") && !refused.contains("hidden-word"), "{refused}");
     }
     let api = GraphSettings { api: "26".into(), ..settings("https://graph.facebook.com") };
     assert!(make(api).unwrap_err().to_string().contains("v26.0"));

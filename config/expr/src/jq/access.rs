@@ -164,7 +164,7 @@ impl jaq_core::ValT for Val {
             (Val::Arr(list), Val::Num(number)) => match position(*number, list.items().len()) {
                 Some(at) => List::update(list, at, |old| first(f(old))),
                 None => opt.fail(Val::Arr(list), |_| {
-                    Exn::from(Error::str(format_args!("index {number} is outside of the array")))
+                    Exn::from(Error::str(format_args!("index {number} out of bounds")))
                 }),
             },
             (value, index) => opt.fail(value, |value| Exn::from(Error::index(value, index.clone()))),
