@@ -163,9 +163,9 @@ impl jaq_core::ValT for Val {
             (Val::Obj(map), Val::Str(key)) => Map::update(map, &Arc::from(key.as_str()), |old| first(f(old))),
             (Val::Arr(list), Val::Num(number)) => match position(*number, list.items().len()) {
                 Some(at) => List::update(list, at, |old| first(f(old))),
-                None => opt.fail(Val::Arr(list), |_| {
-                    Exn::from(Error::str(format_args!("index {number} out of bounds")))
-                }),
+                None => {
+                    opt.fail(Val::Arr(list), |_| Exn::from(Error::str(format_args!("index {number} out of bounds"))))
+                }
             },
             (value, index) => opt.fail(value, |value| Exn::from(Error::index(value, index.clone()))),
         }
