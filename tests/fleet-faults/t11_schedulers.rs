@@ -85,7 +85,7 @@ fn write_imports(desk: &Project, first: i64, last: i64) -> BTreeSet<String> {
     // ten of many are due each second, two of a few; a run has time to end before the next one of its import
     let (count, least, most) = (size(20, 600), size(5, 40), size(14, 80));
     // slots are counted from the epoch: a shorter time than the longest period would at some hours hold none
-    assert!(i64::from(most) * 1_000 <= last - first);
+    assert!(most * 1_000 <= last - first);
     for n in 0..count {
         let (name, every) = (format!("job-{n:03}"), least + n % (most - least + 1));
         let import = format!(
