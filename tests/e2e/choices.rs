@@ -3,7 +3,7 @@
 mod support;
 
 use fbsim::FbSim;
-use support::{Project, import, lines, number, offers, runtime};
+use support::{Done, Project, import, lines, number, offers, runtime};
 
 fn with_offers(count: u32, pages: &fbsim::Handle) -> Project {
     let project = Project::with_pages(1, &pages.base_url);
@@ -101,7 +101,18 @@ fn an_open_run_of_another_definition_asks_which_one() {
 
     // the new definition would change all posts: it waits for approval
     let waits = project.jobpipe(&["run", "import.yml"]).expect(3);
-    assert!(waits.out.contains("jobpipe runs approve"), "{}", waits.out);
+    let run = waits.out.lines().find(|line| line.starts_with("acme@")).and_then(|line| line.split_once(' ')).unwrap().0;
+    let asked = format!("`jobpipe runs approve {run}` lets it through");
+    assert!(waits.out.contains(&format!("before that is approved; {asked}")), "told while it waits: {}", waits.out);
+    assert!(waits.out.contains(&format!("\nnext:  {asked}")), "{}", waits.out);
+    let file = project.path("import.yml");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let shown = |run: &str| {
+        let mut command = project.command(&["runs", "show", run, "--at", file.to_str().unwrap()]);
+        Done::of(command.current_dir(elsewhere.path()).output().unwrap()).expect(0).out
+    };
+    assert!(shown(run).contains(&format!("`jobpipe runs approve {run} --at {}`", file.display())), "{}", shown(run));
+    assert!(!shown(resumed["run"].as_str().unwrap()).contains("runs approve"), "it is too late for the one before");
     assert_eq!(pages.report().totals.updates, 0);
     project.jobpipe(&["runs", "approve", "acme"]).expect(0);
     let done = project.jobpipe(&["run", "import.yml", "--format", "json"]).expect(0).summary();

@@ -41,7 +41,8 @@ pub(crate) async fn again(at: &Where, run: &str, letters: Vec<String>, how: &How
     let stop = Arc::new(StopFlag::default());
     stop::listen(&stop, FIRST_SIGNAL)?;
     let args = run::Args {
-        file: PathBuf::from(&plan.name),
+        // its own is not needed, and may be gone
+        file: at.at.clone().unwrap_or_else(|| PathBuf::from(".")),
         env: at.env.clone(),
         sandbox: false,
         limit: None,

@@ -93,6 +93,11 @@ impl OfProject {
     pub(crate) fn settings(&self) -> Outcome<Loaded> {
         load::settings(&project_root(self.at.as_deref())?, self.env.as_deref())
     }
+
+    /// The options with which another verb, typed in the current folder, finds its state.
+    pub(crate) fn from_here(&self, loaded: &Loaded) -> String {
+        from_here(loaded, self.at.as_deref().unwrap_or(&loaded.project.root), self.env.clone(), false)
+    }
 }
 
 /// Which state to look at.
@@ -147,6 +152,13 @@ impl Where {
         load::told(&loaded)?;
         Ok(loaded)
     }
+}
+
+/// The options with which another verb, typed in the current folder, finds the state of a loaded project. `named`: a path
+/// in that project.
+pub(crate) fn from_here(loaded: &Loaded, named: &Path, env: Option<String>, sandbox: bool) -> String {
+    let here = project_root(None).is_ok_and(|root| root == loaded.project.root);
+    Where { at: (!here).then(|| named.to_owned()), env, sandbox }.options()
 }
 
 /// A path as a shell takes it.

@@ -3,7 +3,7 @@
 use crate::commands::run::Job;
 use crate::exit::Outcome;
 use crate::follow::Left;
-use crate::place::{self, Where, quoted};
+use crate::place::quoted;
 use crate::watch::Watcher;
 use crate::watch::progress::{Progress, TargetProgress};
 use crate::watch::summary::{self, End};
@@ -25,7 +25,7 @@ pub(crate) fn end(job: &Job, watcher: &mut Watcher, left: Left) -> Outcome {
     } else {
         terminal::say("");
         let (order, now) = (job.stage_order(), job.machine.clock.now());
-        let at = elsewhere(job);
+        let at = job.elsewhere();
         terminal::say(&summary::to_text(&summary, end, elapsed, &order, now, Some(&at)));
         for line in of_others(&watcher.progress, &summary).into_iter().chain(to_come(&watcher.progress, end)) {
             terminal::say(&line);
@@ -58,14 +58,6 @@ fn to_come(progress: &Progress, end: End) -> Option<String> {
     let missing: u64 = progress.targets.values().map(|target| target.missing).sum();
     (end == End::Draining && missing > 0)
         .then(|| format!("note:  {} posts are still to be made", terminal::number(missing)))
-}
-
-/// The options with which other verbs find this run's state from the current folder.
-fn elsewhere(job: &Job) -> String {
-    let here = place::project_root(None).is_ok_and(|root| root == job.loaded.project.root);
-    let at = (!here).then(|| job.args.file.clone());
-    let (sandbox, env) = (job.args.sandbox, job.args.env.clone().filter(|_| !job.args.sandbox));
-    Where { at, env, sandbox }.options()
 }
 
 fn places(job: &Job, summary: &RunSummary, end: End) -> Vec<Vec<String>> {
@@ -116,6 +108,7 @@ mod tests {
             gone: 0,
             reasons: Vec::new(),
             guard: None,
+            approvable: false,
         };
         let mut progress = Progress::default();
         progress.target("paris").created = 1_500;

@@ -100,6 +100,9 @@ pub enum Event {
         target: String,
         /// Why, and what to do.
         message: String,
+        /// The run whose approval lets it go on, where a person must give it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        approve: Option<String>,
     },
     /// The run is closed; its targets may still be drained.
     RunClosed {

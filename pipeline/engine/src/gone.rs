@@ -195,12 +195,11 @@ async fn guard(
     }
     Ok(Some(format!(
         "{removed} of {live} records of {} would be removed ({:.0} %, the limit is {:.0} %: {} no longer listed, {withdrawn} withdrawn); \
-         nothing is removed until `jobpipe runs approve {}`",
+         nothing is removed before that is approved",
         ledger.id,
         share * 100.0,
         limit * 100.0,
-        missing.all,
-        run.open.facts.run
+        missing.all
     )))
 }
 

@@ -97,7 +97,7 @@ async fn an_empty_listing_removes_nothing_until_a_person_says_so() {
     world.run().await;
     world.source.lock().unwrap().empty = true;
     let second = world.run().await;
-    assert!(second.guard.is_some(), "{second:?}");
+    assert!(second.guard.is_some() && second.approvable, "{second:?}");
     assert_eq!(second.state, Standing::Partial);
     assert_eq!(world.pages.lock().unwrap().deletes, 0);
 
@@ -105,7 +105,7 @@ async fn an_empty_listing_removes_nothing_until_a_person_says_so() {
     jobpipe_engine::admin::approve(&cx, &second.run).await.unwrap();
     let third = world.run().await;
     assert_eq!(world.pages.lock().unwrap().texts("p1"), Vec::<String>::new());
-    assert_eq!(third.guard, None);
+    assert_eq!((third.guard, third.approvable), (None, false));
 }
 
 #[tokio::test(start_paused = true)]
@@ -253,7 +253,7 @@ async fn a_changed_template_that_touches_most_posts_waits_for_approval() {
     world.template = "v2".into();
     let second = world.run().await;
     assert_eq!(second.state, Standing::Partial);
-    assert!(second.targets["p1"].waits.as_ref().unwrap().contains("10 of 10"), "{second:?}");
+    assert!(second.targets["p1"].waits.as_ref().unwrap().contains("10 of 10") && second.approvable, "{second:?}");
     assert_eq!(world.pages.lock().unwrap().updates, 0);
     let (cx, _) = world.cx(std::sync::Arc::new(jobpipe_engine::failpoint::NoFailpoints));
     jobpipe_engine::admin::approve(&cx, &second.run).await.unwrap();

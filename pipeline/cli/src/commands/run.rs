@@ -5,7 +5,7 @@ use crate::compose::{self, Machine, Parts};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::follow::Engine;
 use crate::load;
-use crate::place::Place;
+use crate::place::{self, Place};
 use crate::registry::{self, Wiring};
 use crate::sandbox::{Sandbox, SandboxLookup};
 use crate::stop::{self, StopFlag};
@@ -146,8 +146,13 @@ pub(crate) async fn begin(job: &Job) -> Outcome {
 impl Job {
     /// Stages that show in views: all but exports to targets.
     pub(crate) fn watcher(&self) -> Watcher {
-        let (clock, waits) = (Arc::clone(&self.machine.clock), Arc::clone(&self.machine.waits));
-        Watcher::new(self.args.format, &self.stage_order(), clock, waits)
+        Watcher::new(self.args.format, &self.stage_order(), self.elsewhere(), &self.machine)
+    }
+
+    /// The options with which other verbs find this run's state from the current folder.
+    pub(crate) fn elsewhere(&self) -> String {
+        let args = &self.args;
+        place::from_here(&self.loaded, &args.file, args.env.clone().filter(|_| !args.sandbox), args.sandbox)
     }
 
     /// The stages that a summary counts, in the order of the plan.

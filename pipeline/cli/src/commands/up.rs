@@ -6,7 +6,7 @@ use crate::compose::{self, Machine, Parts};
 use crate::exit::Outcome;
 use crate::fleet::links::Teller;
 use crate::folder::{self, Folder};
-use crate::place::Place;
+use crate::place::{self, Place};
 use crate::registry::{self, Wiring};
 use crate::serving::{Beside, Serving};
 use crate::stop::{self, StopFlag};
@@ -71,7 +71,8 @@ async fn alone(args: &Args, loaded: &Loaded, place: &Place, folder: Folder) -> O
     log::start(&place.state)?;
     let machine = Machine::new();
     let alerts = Alerts::of(loaded, place, &machine.clock)?;
-    let mut teller = Teller::new(args.format);
+    let at = place::from_here(loaded, &folder.path, args.env.clone(), false);
+    let mut teller = Teller::new(args.format, at);
     let (sender, events) = watch::channel();
     let parts = Parts {
         stages: Arc::new(registry::registry(Wiring::of(loaded), &machine)?),

@@ -23,8 +23,9 @@ pub(crate) struct Teller {
 }
 
 impl Teller {
-    pub(crate) fn new(format: Format) -> Self {
-        Self { format, words: Words::default() }
+    /// `at`: the options with which other verbs find the state from here.
+    pub(crate) fn new(format: Format, at: String) -> Self {
+        Self { format, words: Words::new(at) }
     }
 
     /// Says something that no event says.

@@ -6,6 +6,7 @@ pub(crate) mod progress;
 pub(crate) mod summary;
 pub(crate) mod words;
 
+use crate::compose::Machine;
 use crate::terminal;
 use jobpipe_core::Clock;
 use jobpipe_engine::event::{Event, Events};
@@ -68,8 +69,10 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
-    /// A watcher of a run whose plan has these stages (exports to targets aside).
-    pub(crate) fn new(format: Format, stages: &[String], clock: Arc<dyn Clock>, waits: Arc<Waits>) -> Self {
+    /// A watcher of a run whose plan has these stages (exports to targets aside). `at`: the options with which other verbs
+    /// find its state from here.
+    pub(crate) fn new(format: Format, stages: &[String], at: String, machine: &Machine) -> Self {
+        let (clock, waits) = (Arc::clone(&machine.clock), Arc::clone(&machine.waits));
         let view = match format {
             Format::Json => View::Json,
             Format::Human if terminal::is_watched() => View::Live,
@@ -77,7 +80,7 @@ impl Watcher {
         };
         let began = clock.monotonic();
         let progress = Progress::new(stages.iter().cloned());
-        Self { view, words: Words::default(), progress, run: String::new(), clock, began, waits }
+        Self { view, words: Words::new(at), progress, run: String::new(), clock, began, waits }
     }
 
     /// From now on this run is shown.
@@ -170,7 +173,7 @@ pub(crate) fn log(event: &Event) {
         Event::Retry { run, stage, url, code, message, in_ms } => {
             tracing::info!(run, stage, url, code, in_ms, "retry: {message}");
         }
-        Event::TargetPaused { target, message } => tracing::warn!(target_name = target, "waits: {message}"),
+        Event::TargetPaused { target, message, .. } => tracing::warn!(target_name = target, "waits: {message}"),
         Event::Notice { message } => tracing::warn!("{message}"),
         Event::RunStarted { run, resumed } => tracing::info!(run, resumed, "run started"),
         Event::StageClosed { run, stage } => tracing::info!(run, stage, "stage closed"),

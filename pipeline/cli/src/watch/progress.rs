@@ -142,7 +142,7 @@ impl Progress {
                 target.rate.add(now, 1);
                 target.paused = None;
             }
-            Event::TargetPaused { target, message } => self.target(target).paused = Some(message.clone()),
+            Event::TargetPaused { target, message, .. } => self.target(target).paused = Some(message.clone()),
             Event::RunClosed { .. } => self.closed = true,
             Event::RunStarted { .. }
             | Event::Retry { .. }

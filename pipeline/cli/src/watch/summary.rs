@@ -144,11 +144,10 @@ fn target_table(summary: &RunSummary) -> Vec<String> {
 
 /// What a person should know beside the numbers.
 fn notes(summary: &RunSummary, now: Millis, at: Option<&str>) -> Vec<String> {
-    let options = at.unwrap_or_default();
     let mut notes = Vec::new();
     for (name, target) in &summary.targets {
         if let Some(why) = &target.waits {
-            notes.push(format!("waits: {name}: {}", typed(why, options)));
+            notes.push(format!("waits: {name}: {why}"));
         } else if let (true, Some(at)) = (target.busy, target.next_at.filter(|at| *at > now)) {
             let left = u64::try_from(at.saturating_sub(now)).unwrap_or(0);
             let when = utc_text(at / 1_000 * 1_000);
@@ -161,7 +160,10 @@ fn notes(summary: &RunSummary, now: Millis, at: Option<&str>) -> Vec<String> {
         }
     }
     if let Some(guard) = &summary.guard {
-        notes.push(format!("waits: {}", typed(guard, options)));
+        notes.push(format!("waits: {guard}"));
+    }
+    if let (true, Some(at)) = (summary.approvable, at) {
+        notes.push(format!("next:  {}", words::approval(&summary.run, at)));
     }
     for reason in &summary.reasons {
         notes.push(format!("note:  {reason}"));
@@ -176,13 +178,6 @@ fn notes(summary: &RunSummary, now: Millis, at: Option<&str>) -> Vec<String> {
         notes.push(format!("dead:  {} in all{}", number(dead + failed), list.unwrap_or_default()));
     }
     notes
-}
-
-/// A command that the engine names, with the options that find the state from here.
-fn typed(text: &str, at: &str) -> String {
-    let Some((before, command)) = text.split_once("`jobpipe runs approve ") else { return text.to_owned() };
-    let Some((run, after)) = command.split_once('`') else { return text.to_owned() };
-    format!("{before}`jobpipe runs approve {run}{at}`{after}")
 }
 
 #[cfg(test)]
@@ -211,6 +206,7 @@ mod tests {
             gone: 0,
             reasons: Vec::new(),
             guard: None,
+            approvable: false,
         }
     }
 
@@ -231,11 +227,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_to_be_typed_is_whole() {
+    fn what_is_to_be_typed_is_whole_and_told_while_it_helps() {
         let mut summary = summary();
-        summary.guard = Some("40 of 60 would go; `jobpipe runs approve acme@1` lets them".into());
-        let told = notes(&summary, 1_000, Some(" --env prod")).swap_remove(1);
-        assert_eq!(told, "waits: 40 of 60 would go; `jobpipe runs approve acme@1 --env prod` lets them");
+        // whatever the words are
+        summary.guard = Some("40 of 60 would go: see `jobpipe runs approve --help`".into());
+        summary.approvable = true;
+        let told = notes(&summary, 1_000, Some(" --env prod"));
+        assert_eq!(told[1], "waits: 40 of 60 would go: see `jobpipe runs approve --help`");
+        assert_eq!(told[2], "next:  `jobpipe runs approve acme@1 --env prod` lets it through");
+        assert!(!notes(&summary, 1_000, None).iter().any(|note| note.starts_with("next:")), "a run that is not kept");
+        summary.approvable = false;
+        let told = notes(&summary, 1_000, Some(""));
+        assert!(!told.iter().any(|note| note.starts_with("next:")), "not the last run: {told:?}");
     }
 
     #[test]

@@ -15,11 +15,23 @@ const KINDS: usize = 1_000;
 /// What was told already.
 #[derive(Debug, Default)]
 pub(crate) struct Words {
+    /// The options with which other verbs find the state from here.
+    at: String,
     told: BTreeMap<(String, String), u32>,
     paused: BTreeMap<String, String>,
 }
 
+/// What lets a run that waits for a person go on, as it is typed here.
+pub(crate) fn approval(run: &str, at: &str) -> String {
+    format!("`jobpipe runs approve {run}{at}` lets it through")
+}
+
 impl Words {
+    /// Words of a state that other verbs find with the options `at`.
+    pub(crate) fn new(at: String) -> Self {
+        Self { at, ..Self::default() }
+    }
+
     /// The sentence for an event, unless it is not worth one (any more).
     pub(crate) fn tell(&mut self, event: &Event) -> Option<String> {
         match event {
@@ -27,10 +39,9 @@ impl Words {
                 let times = self.count(stage, code)?;
                 let place =
                     if url.is_empty() || message.contains(url.as_str()) { String::new() } else { format!(" {url}:") };
-                let more = if times == TOLD {
-                    "\n       more of this kind are only counted; see `jobpipe dead list`"
-                } else {
-                    ""
+                let more = match times {
+                    TOLD => format!("\n       more of this kind are only counted; see `jobpipe dead list{}`", self.at),
+                    _ => String::new(),
                 };
                 Some(format!("dead:  {stage}:{place} {message} ({code}){more}"))
             }
@@ -40,9 +51,10 @@ impl Words {
                     .then(|| format!("retry: {stage}: {message} ({code}); tried again in {}", time(seconds(*in_ms))))
             }
             Event::FileWritten { path, records, .. } => Some(format!("file:  {path}, {} records", number(*records))),
-            Event::TargetPaused { target, message } => {
+            Event::TargetPaused { target, message, approve } => {
                 let known = self.paused.insert(target.clone(), message.clone());
-                (known.as_ref() != Some(message)).then(|| format!("waits: {target}: {message}"))
+                let next = approve.as_ref().map(|run| format!("; {}", approval(run, &self.at))).unwrap_or_default();
+                (known.as_ref() != Some(message)).then(|| format!("waits: {target}: {message}{next}"))
             }
             Event::Notice { message } => Some(format!("note:  {message}")),
             Event::Launched { run, late_ms, .. } => {
@@ -129,9 +141,16 @@ mod tests {
     #[test]
     fn a_pause_is_told_when_its_reason_changes() {
         let mut words = Words::default();
-        let pause = |message: &str| Event::TargetPaused { target: "paris".into(), message: message.into() };
+        let pause = |message: &str| Event::TargetPaused {
+            target: "paris".into(),
+            message: message.into(),
+            approve: (message == "asks").then(|| "acme@1".into()),
+        };
         assert!(words.tell(&pause("a")).is_some());
         assert!(words.tell(&pause("a")).is_none());
         assert_eq!(words.tell(&pause("b")).unwrap(), "waits: paris: b");
+        let mut words = Words::new(" --env prod".into());
+        let told = words.tell(&pause("asks")).unwrap();
+        assert_eq!(told, "waits: paris: asks; `jobpipe runs approve acme@1 --env prod` lets it through");
     }
 }

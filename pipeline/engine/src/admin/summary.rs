@@ -85,6 +85,8 @@ pub struct RunSummary {
     pub reasons: Vec<String>,
     /// Why removals wait.
     pub guard: Option<String>,
+    /// Something of it waits for its approval, which may be given now.
+    pub approvable: bool,
 }
 
 /// Counts of a run by stage, read from its tasks, and how many tasks each stage has.
@@ -123,9 +125,11 @@ pub async fn summary(cx: &Cx, id: &str) -> Result<RunSummary> {
     let import = admission::import(cx, &facts.import).await?.doc;
     let mut targets = run.targets.clone();
     let noted = !targets.is_empty() && import.closed.as_ref().is_none_or(|closed| closed.run != id);
+    let mut waits = run.guard.is_some();
     for (export, pinned) in run.open.targets.iter().filter(|_| !noted) {
         for target in pinned {
-            let one = target_summary(cx, &import, &run, export, &target.id).await?;
+            let (one, asks) = target_summary(cx, &import, &run, export, &target.id).await?;
+            waits |= asks;
             let label =
                 if run.open.targets.len() > 1 { format!("{}/{export}", target.name) } else { target.name.clone() };
             targets.insert(label, one);
@@ -143,6 +147,7 @@ pub async fn summary(cx: &Cx, id: &str) -> Result<RunSummary> {
         gone: run.gone,
         reasons: run.reasons.iter().map(|reason| format!("{}: {}", reason.stage, reason.what)).collect(),
         guard: run.guard.clone(),
+        approvable: waits && import.open.is_none() && import.closed.is_some_and(|closed| closed.run == id),
     })
 }
 
@@ -191,19 +196,20 @@ fn standing(run: &RunDoc, targets: &BTreeMap<String, TargetSummary>) -> Standing
     }
 }
 
+/// What a run did to one target, and whether a person is asked to approve what it waits for.
 async fn target_summary(
     cx: &Cx,
     import: &ImportDoc,
     run: &RunDoc,
     export: &str,
     target: &str,
-) -> Result<TargetSummary> {
+) -> Result<(TargetSummary, bool)> {
     let facts = &run.open.facts;
     let mut summary = TargetSummary::default();
     let doc: Option<Read<TargetDoc>> = docs::read(&*cx.store, DocKind::Target, target).await?;
     let Some(doc) = doc else {
         summary.busy = run.state == RunState::Closed && !run.cancel;
-        return Ok(summary);
+        return Ok((summary, false));
     };
     let doc = doc.doc;
     summary.busy = doc.busy || doc.owner.is_some() || import.to_wake.contains(target);
@@ -211,7 +217,10 @@ async fn target_summary(
     let mark = doc.marks.get(&format!("{}/{export}", facts.import));
     // of one that was woken, what it waited for before says nothing until somebody has looked
     let woken = doc.next_at == Some(0) || doc.owner.is_some() || import.to_wake.contains(target);
+    let mut asks = false;
     if !woken {
+        // another credential ends a pause by itself
+        asks = doc.paused.as_ref().map_or(mark.is_some_and(|mark| mark.waits.is_some()), |pause| pause.credential == 0);
         summary.waits = doc.paused.map(|pause| pause.why).or_else(|| mark.and_then(|mark| mark.waits.clone()));
     }
     let mut after: Option<RowId> = None;
@@ -234,7 +243,7 @@ async fn target_summary(
             }
         }
         if whole {
-            return Ok(summary);
+            return Ok((summary, asks));
         }
     }
 }

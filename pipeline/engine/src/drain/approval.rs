@@ -47,7 +47,8 @@ async fn is_allowed(cx: &Cx, lease: &Lease, export: &Export, mark: &mut Mark) ->
     };
     if let Some(why) = why {
         if mark.waits.as_ref() != Some(&why) {
-            cx.emit(Event::TargetPaused { target: lease.known().doc.name, message: why.clone() });
+            let approve = Some(export.closed.run.clone());
+            cx.emit(Event::TargetPaused { target: lease.known().doc.name, message: why.clone(), approve });
         }
         mark.waits = Some(why);
         return Ok(false);
@@ -86,10 +87,9 @@ async fn touched(
     Ok((share > ASK_ABOVE).then(|| {
         format!(
             "the changed definition would touch {touched} of {posted} posts ({:.0} %, asked above {:.0} %); \
-             nothing is sent until `jobpipe runs approve {}`",
+             nothing is sent before that is approved",
             share * 100.0,
-            ASK_ABOVE * 100.0,
-            export.closed.run
+            ASK_ABOVE * 100.0
         )
     }))
 }

@@ -112,7 +112,8 @@ async fn round(cx: &Cx, lease: &Lease) -> Result<Round> {
     if let Some(pause) = &doc.paused {
         let refused = |export: &Export| export.sink.credential(&lease.target) == pause.credential;
         if pause.credential == 0 || exports.is_empty() || exports.iter().any(refused) {
-            cx.emit(Event::TargetPaused { target: doc.name.clone(), message: pause.why.clone() });
+            let approve = exports.first().filter(|_| pause.credential == 0).map(|export| export.closed.run.clone());
+            cx.emit(Event::TargetPaused { target: doc.name.clone(), message: pause.why.clone(), approve });
             return Ok(Round::Rest { next_at: None, busy: true });
         }
         return Ok(again_if(lease::change(cx, lease, |doc| doc.paused = None).await?));
@@ -142,7 +143,7 @@ async fn pause_after_crashes(cx: &Cx, lease: &Lease, crashes: u32) -> Result<Rou
         doc.paused = Some(Pause {
             why: format!(
                 "the process died {crashes} times in a row while it worked on this target, without one confirmed post; \
-                 see the log, then `jobpipe runs approve RUN` resumes it"
+                 see the log; it goes on once that is approved"
             ),
             credential: 0,
             since: now,
@@ -157,7 +158,7 @@ fn again_if(held: bool) -> Round {
 }
 
 fn rest_with(cx: &Cx, doc: &TargetDoc, why: String) -> Result<Round> {
-    cx.emit(Event::TargetPaused { target: doc.name.clone(), message: why });
+    cx.emit(Event::TargetPaused { target: doc.name.clone(), message: why, approve: None });
     Ok(Round::Rest { next_at: Some(cx.now().saturating_add(60_000)), busy: true })
 }
 
