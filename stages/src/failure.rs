@@ -8,6 +8,8 @@ use crate::depth::{DEEPEST, is_deeper};
 
 /// Codes of crawls and transforms.
 pub(crate) mod code {
+    /// The reading of a file did not come to its end.
+    pub(crate) const READ: &str = "JP135";
     /// The definition cannot be compiled: it was made by another version.
     pub(crate) const DEFINITION: &str = "JP140";
     /// A value gives no URL or path.

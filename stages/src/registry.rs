@@ -120,7 +120,7 @@ impl Registry {
         let CrawlTools { settings, lookup, http, .. } = self.parts.crawls.as_ref();
         let how = from_settings::graph_settings(settings, lookup.as_ref())?;
         let graph = Graph::new(how, Arc::clone(&self.parts.clock))
-            .map_err(|error| permanent(facebook_code::PAGE, error.to_string()))?
+            .map_err(|error| permanent(facebook_code::SETTINGS, error.to_string()))?
             .sharing(http.limits());
         let pages = from_settings::pages(settings, lookup.as_ref())?;
         let facebook = Facebook { graph: Arc::new(graph), pages: Arc::new(pages) };

@@ -147,7 +147,7 @@ impl Judge<'_> {
             (Op::Delete, Some(false)) => {
                 let what = "facebook answered that it did not delete the post, and not why";
                 let remedy = "look at the post on the page, and delete it there if it is still to go";
-                return EffectAnswer::Rejected(self.error(ErrorClass::Permanent, code::CONTENT, what, remedy));
+                return EffectAnswer::Rejected(self.error(ErrorClass::Permanent, code::NOT_DELETED, what, remedy));
             }
             (Op::Update | Op::Delete, _) => return self.unknown("facebook answered neither success nor an error"),
         };
@@ -169,8 +169,14 @@ impl Judge<'_> {
                 said,
                 "jobpipe reads the page back to see whether the post is there",
             )),
-            Class::Scrape if held < MOST_SCRAPES => self.wait(code::CONTENT, said, SCRAPE_PAUSE, false),
-            Class::Duplicate | Class::Scrape | Class::Content => EffectAnswer::Rejected(self.error(
+            Class::Scrape if held < MOST_SCRAPES => self.wait(code::LINK, said, SCRAPE_PAUSE, false),
+            Class::Scrape => EffectAnswer::Rejected(self.error(
+                ErrorClass::Permanent,
+                code::LINK,
+                said,
+                "see that the link's page opens without a login, or correct the export's `link`; it is tried again when the post changes",
+            )),
+            Class::Duplicate | Class::Content => EffectAnswer::Rejected(self.error(
                 ErrorClass::Permanent,
                 code::CONTENT,
                 said,

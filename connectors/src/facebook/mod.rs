@@ -42,10 +42,16 @@ pub mod code {
     pub const UNKNOWN: &str = "JP307";
     /// Facebook holds it for a repetition.
     pub const DUPLICATE: &str = "JP308";
-    /// The page is not in the settings, or not rightly.
+    /// The page is not in the settings, or not as Facebook knows it.
     pub const PAGE: &str = "JP309";
     /// The export cannot make a post of a record.
     pub const RENDER: &str = "JP310";
     /// The posts of a page could not be read to the end.
     pub const READ: &str = "JP311";
+    /// Facebook says that it did not delete the post.
+    pub const NOT_DELETED: &str = "JP312";
+    /// Facebook cannot read the link of the post.
+    pub const LINK: &str = "JP313";
+    /// `facebook` of the settings cannot be used.
+    pub const SETTINGS: &str = "JP314";
 }

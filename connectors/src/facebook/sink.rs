@@ -6,6 +6,7 @@ use super::pages::{Page, Pages};
 use super::post::{Post, Template};
 use super::{code, marker, probe};
 use async_trait::async_trait;
+use jobpipe_config::diagnostic::codes;
 use jobpipe_core::{
     EffectAnswer, EffectCall, EffectPolicy, EffectTimes, ErrorClass, FoundPost, Millis, Op, Rendered, RowId, Sink,
     TargetRef, TaskError,
@@ -117,7 +118,7 @@ impl Sink for FacebookSink {
                 "the export names no page, so there is nothing to post to; name one after `facebook:`".to_owned();
             return Err(TaskError {
                 class: ErrorClass::Permanent,
-                code: code::PAGE.to_owned(),
+                code: codes::NO_TARGETS.to_owned(),
                 message,
                 retry_after_ms: None,
             });

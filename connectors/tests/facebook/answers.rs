@@ -106,7 +106,7 @@ async fn every_answer_proves_what_it_proves() {
     let of_one_op: [(OpKind, Case); 11] = [
         (OpKind::Create, (AfterExec, "success_false", UNKNOWN, true)),
         (OpKind::Update, (AfterExec, "success_false", UNKNOWN, true)),
-        (OpKind::Delete, (AfterExec, "success_false", CONTENT, true)),
+        (OpKind::Delete, (AfterExec, "success_false", ("rejected", "JP312"), true)),
         (OpKind::Create, (BeforeExec, "506", ("unknown", "JP308"), false)),
         (OpKind::Update, (BeforeExec, "506", CONTENT, false)),
         (OpKind::Create, (BeforeExec, "100/1366051", ("unknown", "JP308"), false)),
@@ -114,7 +114,7 @@ async fn every_answer_proves_what_it_proves() {
         (OpKind::Update, (BeforeExec, "100/33", ("absent", "JP306"), false)),
         (OpKind::Delete, (BeforeExec, "100/33", ("absent", "JP306"), false)),
         (OpKind::Delete, (BeforeExec, "404/803", ("absent", "JP306"), false)),
-        (OpKind::Create, (BeforeExec, "100/1609005", ("wait-row", "JP305"), false)),
+        (OpKind::Create, (BeforeExec, "100/1609005", ("wait-row", "JP313"), false)),
     ];
     for (op, case) in of_one_op {
         under_fault(&sim, op, &case).await;

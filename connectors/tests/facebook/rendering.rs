@@ -91,10 +91,12 @@ fn targets_are_the_pages_that_the_settings_know() {
     let two = targets(&["acme-lyon", "acme-paris", "acme-lyon"]).unwrap();
     let ids: Vec<&str> = two.iter().map(|target| target.id.as_str()).collect();
     assert_eq!(ids, [OTHER, TARGET]);
-    for (names, part) in
-        [(&[][..], "names no page"), (&["acme-pari"], "no page `acme-pari`"), (&["acme-nice"], "$FB_NICE is not set")]
-    {
+    for (names, part, code) in [
+        (&[][..], "names no page", "JP064"),
+        (&["acme-pari"], "no page `acme-pari`", "JP309"),
+        (&["acme-nice"], "$FB_NICE is not set", "JP302"),
+    ] {
         let error = targets(names).unwrap_err();
-        assert!(error.message.contains(part), "{}", error.message);
+        assert!(error.message.contains(part) && error.code == code, "{error:?}");
     }
 }

@@ -47,7 +47,7 @@ pub enum StoreError {
         message: String,
     },
     /// It was closed while somebody still asked; nothing was done, and nothing will be.
-    #[error("{path} was closed while it was still in use (JP504)")]
+    #[error("{path} was closed while it was still in use (JP506)")]
     Closed {
         /// The file.
         path: String,

@@ -17,8 +17,8 @@ const MOST: usize = 10_000;
 /// Bytes of JSON that their inputs may take.
 const LARGEST: usize = 8 << 20;
 
-fn refused(message: String) -> EngineError {
-    EngineError::Refused { code: "JP526", message }
+fn refused(code: &'static str, message: String) -> EngineError {
+    EngineError::Refused { code, message }
 }
 
 /// Where the root tasks of a repair run are kept until it is cleared.
@@ -32,7 +32,8 @@ pub(crate) async fn keep(cx: &Cx, layout: &Layout, run: &str, letters: &[String]
         return Ok(());
     }
     if letters.len() > MOST {
-        return Err(refused(format!("{} dead letters are too many for one run: retry at most {MOST}", letters.len())));
+        let message = format!("{} dead letters are too many for one run: retry at most {MOST}", letters.len());
+        return Err(refused("JP528", message));
     }
     let mut inputs = Inputs { cx, layout, run, requests: BTreeMap::new(), known: BTreeSet::new(), batches: Vec::new() };
     for id in letters {
@@ -43,11 +44,11 @@ pub(crate) async fn keep(cx: &Cx, layout: &Layout, run: &str, letters: &[String]
     }
     let (tasks, mut batches) = inputs.into_tasks();
     if tasks.is_empty() {
-        return Err(refused("none of these dead letters is there any more".to_owned()));
+        return Err(refused("JP526", "none of these dead letters is there any more".to_owned()));
     }
     let bytes = serde_json::to_vec(&tasks).unwrap_or_default();
     if bytes.len() > LARGEST {
-        return Err(refused("these dead letters hold too much for one run: retry fewer at a time".to_owned()));
+        return Err(refused("JP528", "these dead letters hold too much for one run: retry fewer at a time".to_owned()));
     }
     batches.push((place(run), bytes));
     cx.store.batches_put(batches).await?;
@@ -91,7 +92,8 @@ struct Inputs<'a> {
 impl Inputs<'_> {
     async fn add(&mut self, letter: &DeadLetter) -> Result<()> {
         if letter.import != self.layout.plan.name || self.layout.plan.stage(&letter.stage).is_none() {
-            return Err(refused(format!("dead letter {} is of another definition: retry it by itself", letter.id)));
+            let message = format!("dead letter {} is of another definition: retry it by itself", letter.id);
+            return Err(refused("JP529", message));
         }
         if let Ok(request) = Request::deserialize(&letter.input) {
             self.ask(&letter.stage, request);
@@ -130,10 +132,11 @@ impl Inputs<'_> {
 
     fn record(&mut self, letter: &DeadLetter) -> Result<()> {
         let record = Record::deserialize(&letter.input).map_err(|_| {
-            refused(format!(
+            let message = format!(
                 "dead letter {}: what it was read from is not kept any more; `jobpipe runs retry {}` asks the whole source",
                 letter.id, letter.import
-            ))
+            );
+            refused("JP530", message)
         })?;
         let cut = Cut { records: 1, bytes: LARGEST };
         for batch in batch::encode(&[record], cut)? {

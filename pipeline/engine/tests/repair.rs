@@ -4,7 +4,7 @@
 
 mod world;
 
-use jobpipe_core::{ErrorClass, Plan, RowStore, TaskStore};
+use jobpipe_core::{DeadLetter, ErrorClass, Plan, RowStore, TaskStore};
 use jobpipe_engine::EngineError;
 use jobpipe_engine::admin::Standing;
 use jobpipe_engine::admission::{self, Admitted, Wish};
@@ -100,6 +100,18 @@ async fn a_repair_run_waits_for_nobody_and_is_begun_once() {
         other => panic!("{other:?}"),
     };
     assert!(refusal(&repair(&["gone".to_owned()], "none")).await.starts_with("JP526"));
+    let many: Vec<String> = (0..=10_000).map(|at| at.to_string()).collect();
+    assert!(refusal(&repair(&many, "many")).await.starts_with("JP528"));
+    let letter = world.store.dead_one(&letters[0]).await.unwrap().unwrap();
+    let of_old = DeadLetter { id: "of-old".to_owned(), stage: "dropped".to_owned(), ..letter.clone() };
+    let no_source = DeadLetter { id: "cleared".to_owned(), task: "cleared".to_owned(), input: "cut".into(), ..letter };
+    let ids = [of_old.id.clone(), no_source.id.clone()];
+    world.store.dead_put(vec![of_old, no_source]).await.unwrap();
+    for (id, code) in ids.iter().zip(["JP529", "JP530"]) {
+        let told = refusal(&repair(std::slice::from_ref(id), id)).await;
+        assert!(told.starts_with(code) && told.contains(id), "{told}");
+    }
+    world.store.dead_delete(&ids).await.unwrap();
     let Admitted::Started(open) = admit(&Wish::default()).await.unwrap() else { panic!("no run was open") };
     let why = refusal(&repair(&letters, "mended")).await;
     assert!(why.starts_with("JP527") && why.contains(&open), "{why}");

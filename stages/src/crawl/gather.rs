@@ -113,7 +113,8 @@ async fn read_file(stage: &CrawlStage, path: String) -> Result<(Json, Vec<u8>), 
     let files = stage.tools.files.clone();
     let shown = path.clone();
     let read = tokio::task::spawn_blocking(move || files.read(&path)).await;
-    let answer = read.map_err(|_| permanent(code::REQUEST, format!("{shown}: reading it was broken off")))??;
+    let answer =
+        read.map_err(|_| permanent(code::READ, format!("{shown}: reading it was broken off; run again")))??;
     Ok((json!({ "content_type": answer.content_type }), answer.body))
 }
 

@@ -190,7 +190,7 @@ impl JsonlExport {
         line(lines, record, &self.fields).map_err(|error| {
             self.error(
                 ErrorClass::Permanent,
-                code::WRITE,
+                code::LINE,
                 &format!("record `{}` cannot be written as JSON: {error}", record.key),
             )
         })

@@ -23,10 +23,12 @@ pub mod code {
     pub const NOT_WRITABLE: &str = "JP321";
     /// The path is refused, or is that of a folder.
     pub const PATH: &str = "JP322";
-    /// Writing failed in another way.
+    /// The system refuses to write in another way.
     pub const WRITE: &str = "JP323";
     /// The process stops; the file was not written.
     pub const STOPPED: &str = "JP324";
     /// The records could not be read.
     pub const READ: &str = "JP325";
+    /// A record cannot be made a line of JSON.
+    pub const LINE: &str = "JP326";
 }

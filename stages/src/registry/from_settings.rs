@@ -16,7 +16,7 @@ pub(super) fn graph_settings(settings: &Settings, lookup: &dyn Lookup) -> Result
             "facebook.graph_url `{}` is no address ({why}): write it like https://graph.facebook.com",
             facebook.graph_url
         );
-        permanent(code::PAGE, message)
+        permanent(code::SETTINGS, message)
     })?;
     let secret = facebook.app_secret.as_ref().map(|secret| secret.resolve(lookup)).transpose();
     let app_secret =

@@ -126,22 +126,31 @@ fn the_settings_decide_how_facebook_is_reached() {
     let refused = |change: &dyn Fn(&mut Settings)| {
         let mut settings = settings();
         change(&mut settings);
-        registry_with(settings).sink(&export, "pages").err().map(|error| error.message)
+        registry_with(settings).sink(&export, "pages").err().map(|error| format!("{} {}", error.code, error.message))
     };
     let plain = |settings: &mut Settings| settings.facebook.graph_url = "http://10.1.2.3:8080".to_owned();
-    assert!(refused(&plain).unwrap().contains("write https"));
+    let told = refused(&plain).unwrap();
+    assert!(told.starts_with("JP314") && told.contains("write https"), "{told}");
     let allowed = |settings: &mut Settings| {
         plain(settings);
         settings.allow_private = vec!["10.0.0.0/8".parse().unwrap()];
     };
     assert_eq!(refused(&allowed), None);
-    assert!(
-        refused(&|settings| settings.facebook.graph_url = "graph".to_owned()).unwrap().contains("facebook.graph_url")
-    );
+    let told = refused(&|settings| settings.facebook.graph_url = "graph".to_owned()).unwrap();
+    assert!(told.starts_with("JP314") && told.contains("facebook.graph_url"), "{told}");
     assert!(
         refused(&|settings| settings.facebook.app_secret = SecretRef::parse("$UNSET").ok()).unwrap().contains("$UNSET")
     );
     assert_eq!(registry().sink(&export, "pages").unwrap().times(), GraphSettings::usual_times());
+}
+
+#[test]
+fn a_page_that_the_settings_have_twice_is_no_matter_of_the_api() {
+    let mut twice = settings();
+    let same = twice.pages["acme-paris"].clone();
+    twice.pages.insert("acme-twin".into(), same);
+    let error = registry_with(twice).sink(&posts(&json!(["acme-paris"])), "pages").err().unwrap();
+    assert!(error.code == "JP309" && error.message.contains("same id 1001"), "{error:?}");
 }
 
 #[test]
