@@ -176,9 +176,6 @@ impl Eye {
         }
         let run: Option<Read<RunDoc>> = docs::read(&*self.cx.store, DocKind::Run, &self.run).await?;
         let Some(run) = run else { return Ok(None) };
-        if !watcher.is_json() {
-            self.count(&run.doc, watcher).await?;
-        }
         let end = if run.doc.state == RunState::Closed {
             let closed_at = *self.closed_at.get_or_insert(before);
             watcher.progress.closed = true;
@@ -186,6 +183,10 @@ impl Eye {
         } else {
             None
         };
+        // what is still missing at the end is told
+        if watcher.wants_counts() || (end.is_some() && !watcher.is_json()) {
+            self.count(&run.doc, watcher).await?;
+        }
         let took = self.cx.clock.monotonic().saturating_sub(before);
         self.rests_until = self.cx.clock.monotonic() + took * REST;
         Ok(end)

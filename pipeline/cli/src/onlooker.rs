@@ -11,8 +11,10 @@ use std::time::Duration;
 
 /// How often the store is asked.
 pub(crate) const TICK: Duration = Duration::from_millis(200);
-/// How often stages are counted and others are looked after, in ticks.
+/// How often others are looked after, in ticks.
 pub(crate) const ALIVE: u32 = 5;
+/// How often stages are counted.
+const COUNTED: Duration = Duration::from_secs(1);
 /// Counting the tasks of a large run takes its time: done again after so many times as long.
 const REST: u32 = 10;
 /// How long a store may be silent before nobody waits for it any more.
@@ -46,12 +48,12 @@ impl Onlooker<'_> {
             if let Some(Some(end)) = look.patiently(looked, watcher)? {
                 return self.left(run, end, watcher).await.map(Some);
             }
-            if ticks.is_multiple_of(ALIVE) {
+            if watcher.wants_counts() {
                 let counted = look.count(watcher).await;
                 look.patiently(counted, watcher)?;
-                if ticks > 0 && look_around(watcher).await? {
-                    return Ok(None);
-                }
+            }
+            if ticks > 0 && ticks.is_multiple_of(ALIVE) && look_around(watcher).await? {
+                return Ok(None);
             }
             watcher.tick();
             tokio::select! {
@@ -120,7 +122,7 @@ impl Look<'_> {
             }
         }
         let now = self.cx.clock.monotonic();
-        self.counts_again = now + now.saturating_sub(before) * REST;
+        self.counts_again = now + COUNTED.max(now.saturating_sub(before) * REST);
         Ok(())
     }
 }

@@ -51,7 +51,11 @@ pub(crate) fn channel() -> (Arc<Sender>, mpsc::Receiver<Event>) {
 
 enum View {
     Live,
-    Lines { told_at: Duration },
+    Lines {
+        told_at: Duration,
+        /// It is time for the next lines: said when what is in them is counted.
+        due: bool,
+    },
     Json,
 }
 
@@ -76,7 +80,7 @@ impl Watcher {
         let view = match format {
             Format::Json => View::Json,
             Format::Human if terminal::is_watched() => View::Live,
-            Format::Human => View::Lines { told_at: Duration::ZERO },
+            Format::Human => View::Lines { told_at: Duration::ZERO, due: false },
         };
         let began = clock.monotonic();
         let progress = Progress::new(stages.iter().cloned());
@@ -130,6 +134,19 @@ impl Watcher {
         terminal::say(text);
     }
 
+    /// Whether the next [`Self::tick`] shows what is counted in the store: nothing is counted that nobody sees.
+    pub(crate) fn wants_counts(&mut self) -> bool {
+        let now = self.elapsed();
+        match &mut self.view {
+            View::Live => true,
+            View::Lines { told_at, due } => {
+                *due |= now.saturating_sub(*told_at) >= EVERY;
+                *due
+            }
+            View::Json => false,
+        }
+    }
+
     /// Shows how things stand; called a few times a second.
     pub(crate) fn tick(&mut self) {
         let now = self.elapsed();
@@ -141,8 +158,8 @@ impl Watcher {
                 let lines = live::lines(&self.progress, &self.run, now, self.clock.now());
                 terminal::draw(&live::fitted(lines, terminal::size()));
             }
-            View::Lines { told_at } if now.saturating_sub(*told_at) >= EVERY => {
-                *told_at = now;
+            View::Lines { told_at, due } if *due => {
+                (*told_at, *due) = (now, false);
                 for line in live::lines(&self.progress, &self.run, now, self.clock.now()) {
                     terminal::say(&line);
                 }
@@ -183,5 +200,51 @@ pub(crate) fn log(event: &Event) {
         Event::Skipped { import, slots, why } => tracing::warn!(import, slots, "no run for a slot: {why}"),
         Event::NotLaunched { import, message } => tracing::warn!(import, "not launched: {message}"),
         Event::TaskDone { .. } | Event::Waiting { .. } | Event::Effect { .. } => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use async_trait::async_trait;
+    use jobpipe_core::Millis;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    /// Moved by hand; seconds.
+    #[derive(Default)]
+    struct Hand(AtomicU64);
+
+    #[async_trait]
+    impl Clock for Hand {
+        fn now(&self) -> Millis {
+            0
+        }
+
+        fn monotonic(&self) -> Duration {
+            Duration::from_secs(self.0.load(Ordering::Relaxed))
+        }
+
+        async fn sleep(&self, _time: Duration) {}
+    }
+
+    #[test]
+    fn nothing_is_counted_that_nobody_sees() {
+        let clock = Arc::new(Hand::default());
+        let machine = Machine { clock: Arc::clone(&clock) as Arc<dyn Clock>, ..Machine::new() };
+        let watcher = |view| Watcher { view, ..Watcher::new(Format::Json, &[], String::new(), &machine) };
+        let (mut live, mut json) = (watcher(View::Live), watcher(View::Json));
+        let mut lines = watcher(View::Lines { told_at: Duration::ZERO, due: false });
+        let mut at = |seconds: u64| {
+            clock.0.store(seconds, Ordering::Relaxed);
+            [live.wants_counts(), json.wants_counts(), lines.wants_counts()]
+        };
+        assert_eq!([at(0), at(9)], [[true, false, false]; 2]);
+        assert_eq!([at(10), at(11)], [[true, false, true]; 2], "until they are told");
+        lines.tick();
+        let mut at = |seconds: u64| {
+            clock.0.store(seconds, Ordering::Relaxed);
+            lines.wants_counts()
+        };
+        assert_eq!([at(12), at(20), at(21)], [false, false, true]);
     }
 }
