@@ -12,12 +12,15 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 use support::{Project, Running, offers};
 
+/// A schedule whose times are over: people alone launch, whatever the time of day.
+const OVER: &str = "{ every: 1h, end: 2020-01-02 }";
+
 /// A project with one import, `acme`, of a file to a file.
 fn project() -> Project {
     let project = Project::new();
     project.write("jobpipe.yml", "defaults: { rate: 1/s }\n");
     project.write("offers.json", &offers(3));
-    project.write("imports/acme.yml", &import("acme", "./offers.json", "every 1h"));
+    project.write("imports/acme.yml", &import("acme", "./offers.json", OVER));
     project
 }
 
@@ -126,7 +129,7 @@ fn a_mail_server_that_fails_stops_nothing_and_gets_each_message_later() {
     let smtp = Smtp::start(Manners { is_busy: true, wants_login: true, ..Manners::default() }, None);
     mail_settings(&mut project, &format!("smtp://127.0.0.1:{}", smtp.port));
     project.write("imports/beat.yml", &import("beat", "./offers.json", "every 1s"));
-    project.write("imports/acme.yml", &import("acme", "./absent.json", "every 1h"));
+    project.write("imports/acme.yml", &import("acme", "./absent.json", OVER));
     let mut up = up(&project);
     trigger(&project);
     let line = up.wait_for(told("alert: acme: "));

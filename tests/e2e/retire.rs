@@ -9,10 +9,10 @@ use support::{Project, Running, lines, offers, runtime};
 
 const POSTS: u64 = 40;
 
-/// An import of `./offers.json` to pages and files.
+/// An import of `./offers.json` to pages and files, launched by people alone, for the times of its schedule are over.
 fn import(name: &str, pages: &str) -> String {
     format!(
-        "name: {name}\nschedule: every 1h\ncrawl: {{ json: ./offers.json }}\ntransform:\n  key: .id\nexport:\n\
+        "name: {name}\nschedule: {{ every: 1h, end: 2020-01-02 }}\ncrawl: {{ json: ./offers.json }}\ntransform:\n  key: .id\nexport:\n\
          \x20 - facebook: [{pages}]\n    message: \"{name}: $title\"\n    gone: keep\n\
          \x20   pace: {{ rate: 20/s, per_day: unlimited }}\n\
          \x20 - jsonl: out/{name}-current.jsonl\n    as: current\n    write: snapshot\n\
