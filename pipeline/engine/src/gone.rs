@@ -93,7 +93,7 @@ async fn hold_owned_stubs(cx: &Cx, layout: &Layout, run: &RunDoc, ledger: &Ledge
     }
     let mut owned = BTreeSet::new();
     for export in layout.effects().filter(|export| layout.ledger_of(export) == ledger.id) {
-        let sink = cx.stages.sink(&layout.plan, &export.name).map_err(crate::EngineError::Stage)?;
+        let sink = layout.sink(&*cx.stages, &export.name).map_err(crate::EngineError::Stage)?;
         let mut after = String::new();
         loop {
             let heads = cx.store.heads_live(&ledger.id, &after, cx.settings.page).await?;

@@ -15,6 +15,8 @@ use tokio::sync::OnceCell;
 pub struct Known {
     layouts: HashMap<String, Arc<Layout>>,
     runs: HashMap<String, Run>,
+    /// Runs that wait because something of them cannot be made here, and when that was told, on the own clock.
+    unfit: HashMap<String, Duration>,
 }
 
 impl Known {
@@ -28,7 +30,20 @@ impl Known {
         }
         self.layouts.insert(definition.to_owned(), Arc::clone(layout));
     }
+
+    /// Whether it is time to tell (again) that a run waits because something of it cannot be made here.
+    pub(crate) fn tells_unfit(&mut self, run: &str, now: Duration) -> bool {
+        if self.unfit.get(run).is_some_and(|told| now.saturating_sub(*told) < UNFIT_TOLD) {
+            return false;
+        }
+        self.unfit.retain(|_, told| now.saturating_sub(*told) < UNFIT_TOLD);
+        self.unfit.insert(run.to_owned(), now);
+        true
+    }
 }
+
+/// How often that is told of a run.
+const UNFIT_TOLD: Duration = Duration::from_secs(60);
 
 /// A run as it was read.
 #[derive(Debug)]
@@ -60,7 +75,7 @@ const MOST_LAYOUTS: usize = 1_024;
 const LOOK: Duration = Duration::from_secs(1);
 
 impl Cx {
-    fn known(&self) -> MutexGuard<'_, Known> {
+    pub(crate) fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -42,6 +42,7 @@ mod scale;
 mod settle;
 mod sort;
 mod take;
+mod unfit;
 mod versions;
 mod worker;
 

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::leases::{Claim, Held, Watch};
 use crate::sabotage::Rule;
 use crate::settle;
+use crate::unfit::unless_unfit;
 use crate::{admission, closing, fleet_limiter, relay, retention, scheduler, versions, workers};
 use jobpipe_core::{Commit, DocKind, ErrorClass, Task, TaskError, TaskInput, TaskState};
 use std::collections::BTreeSet;
@@ -144,7 +145,8 @@ pub async fn sweep(cx: &Cx, memory: &mut Memory, at_once: bool) -> Result<()> {
     for (name, import) in imports {
         let again = |id: &String| at_once || memory.unrelayed.contains(id);
         let swept = sweep_one(cx, &name, &import.doc, again).await;
-        unrelayed.extend(versions::unless_unknown(cx, swept)?.unwrap_or_default());
+        let run = import.doc.open.as_ref().map_or(name.as_str(), |open| &open.facts.run);
+        unrelayed.extend(unless_unfit(cx, run, swept)?.unwrap_or_default());
     }
     memory.unrelayed = unrelayed;
     let now = cx.clock.monotonic();

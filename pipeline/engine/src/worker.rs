@@ -7,6 +7,7 @@ use crate::gate::Gate;
 use crate::leases::{self, Claim, Held};
 use crate::patience::Patience;
 use crate::rest::{REST, Rest};
+use crate::unfit::unless_unfit;
 use crate::{admin, closing, dead_hints, dispatch, drain, scale, scheduler, sweep, take, versions, workers};
 use jobpipe_core::{DocKind, Millis};
 use std::collections::{BTreeSet, VecDeque};
@@ -147,7 +148,7 @@ async fn close(cx: Arc<Cx>, mut patience: Patience) -> Result<()> {
 /// The runs of which something ended here: what each of a hundred open runs needs is not asked for the sake of one.
 async fn close_told(cx: &Cx, told: BTreeSet<String>) -> Result<()> {
     for run in told {
-        if versions::unless_unknown(cx, closing::advance(cx, &run).await)? == Some(true) {
+        if unless_unfit(cx, &run, closing::advance(cx, &run).await)? == Some(true) {
             drain::wake_targets(cx, &cx.admitted(&run).await?.facts.import).await?;
         }
     }
@@ -158,7 +159,8 @@ async fn close_all(cx: &Cx) -> Result<()> {
     versions::unless_unknown(cx, admin::obey(cx).await)?;
     for (name, import) in sweep::busy(cx).await? {
         if let Some(open) = &import.doc.open
-            && versions::unless_unknown(cx, closing::advance(cx, &open.facts.run).await)? == Some(true)
+            && let run = &open.facts.run
+            && unless_unfit(cx, run, closing::advance(cx, run).await)? == Some(true)
         {
             drain::wake_targets(cx, &name).await?;
         }

@@ -6,7 +6,7 @@ mod world;
 
 use async_trait::async_trait;
 use jobpipe_core::{
-    ErrorClass, FileExport, Plan, RecordReader, RunFacts, Sink, Stage, StageCx, Stages, TaskError, TaskState,
+    ErrorClass, FileExport, Plan, RecordReader, RowStore, RunFacts, Sink, Stage, StageCx, Stages, TaskError, TaskState,
     TaskStore, Written,
 };
 use jobpipe_engine::admin::{self, Standing};
@@ -16,18 +16,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::sleep;
-use world::hands::{admit, done};
+use world::hands::{admit, done, until};
 use world::{Process, World};
 
-/// The files of the import `full` cannot be written while the disk is full.
+/// The files of the import `full` cannot be written while the disk is full, and its stages cannot be made while the
+/// settings of this place are without what they name.
 struct Disk {
     stages: Arc<dyn Stages>,
     full: Arc<AtomicBool>,
+    bare: Arc<AtomicBool>,
 }
 
 impl Stages for Disk {
     fn stage(&self, plan: &Plan, name: &str) -> Result<Arc<dyn Stage>, TaskError> {
-        self.stages.stage(plan, name)
+        let bare = plan.name == "full" && self.bare.load(Ordering::SeqCst);
+        if bare { Err(unfit("JP324", "there is no such page here")) } else { self.stages.stage(plan, name) }
     }
     fn file(&self, plan: &Plan, name: &str) -> Result<Arc<dyn FileExport>, TaskError> {
         let full = plan.name == "full" && self.full.load(Ordering::SeqCst);
@@ -46,13 +49,12 @@ impl FileExport for NoRoom {
         Ok("full".to_owned())
     }
     async fn write(&self, _records: &mut dyn RecordReader, _cx: &StageCx) -> Result<Written, TaskError> {
-        Err(TaskError {
-            class: ErrorClass::Transient,
-            code: "JP320".to_owned(),
-            message: "the disk is full".to_owned(),
-            retry_after_ms: None,
-        })
+        Err(unfit("JP320", "the disk is full"))
     }
+}
+
+fn unfit(code: &str, message: &str) -> TaskError {
+    TaskError { class: ErrorClass::Transient, code: code.to_owned(), message: message.to_owned(), retry_after_ms: None }
 }
 
 /// A process whose disk is full for one of two imports, with a run of each.
@@ -60,6 +62,7 @@ struct Ground {
     world: World,
     process: Process,
     full: Arc<AtomicBool>,
+    bare: Arc<AtomicBool>,
     stuck: String,
     other: String,
 }
@@ -71,10 +74,11 @@ async fn ground(when_unfit: WhenUnfit) -> Ground {
     let full = Arc::new(AtomicBool::new(true));
     let (cx, stop) = world.cx(Arc::new(NoFailpoints));
     let cx = Arc::into_inner(cx).unwrap();
-    let stages = Arc::new(Disk { stages: Arc::clone(&cx.stages), full: Arc::clone(&full) });
+    let bare = Arc::new(AtomicBool::new(false));
+    let stages = Arc::new(Disk { stages: Arc::clone(&cx.stages), full: Arc::clone(&full), bare: Arc::clone(&bare) });
     let settings = EngineSettings { when_unfit, ..cx.settings.clone() };
     let process = Process::of(Arc::new(Cx { stages, settings, ..cx }), stop);
-    Ground { world, process, full, stuck, other }
+    Ground { world, process, full, bare, stuck, other }
 }
 
 async fn standing(cx: &Cx, run: &str) -> Standing {
@@ -83,7 +87,7 @@ async fn standing(cx: &Cx, run: &str) -> Standing {
 
 #[tokio::test(start_paused = true)]
 async fn who_serves_all_goes_on_with_the_others_and_writes_the_file_when_there_is_room() {
-    let Ground { world, process, full, stuck, other } = ground(WhenUnfit::Waits).await;
+    let Ground { world, process, full, stuck, other, .. } = ground(WhenUnfit::Waits).await;
     done(&process.cx, &other).await;
     sleep(Duration::from_secs(600)).await;
     assert!(!process.engine.is_finished());
@@ -95,6 +99,24 @@ async fn who_serves_all_goes_on_with_the_others_and_writes_the_file_when_there_i
     sleep(Duration::from_secs(130)).await;
     done(&process.cx, &stuck).await;
     assert!(world.store.tasks_open(&stuck, TaskState::Ready, "", 9).await.unwrap().is_empty());
+    process.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_serves_all_goes_on_with_the_others_while_the_stages_of_one_cannot_be_made() {
+    let Ground { world, process, full, bare, stuck, other } = ground(WhenUnfit::Waits).await;
+    full.store(false, Ordering::SeqCst);
+    bare.store(true, Ordering::SeqCst);
+    done(&process.cx, &other).await;
+    until("what can be tried is tried", async || {
+        world.store.dead(Some("full"), Some(&stuck), "", 9).await.unwrap().len() == 1
+    })
+    .await;
+    sleep(Duration::from_secs(600)).await;
+    assert!(!process.engine.is_finished());
+    assert_eq!(standing(&process.cx, &stuck).await, Standing::Running);
+    bare.store(false, Ordering::SeqCst);
+    done(&process.cx, &stuck).await;
     process.end().await;
 }
 
