@@ -36,6 +36,7 @@ impl Setting {
     /// Reads the references of `source`; resolves none.
     pub fn parse(source: &str) -> Result<Self, ExprError> {
         let pieces = cut(source, &Scope::default())?;
+        let names_setting = pieces.iter().any(|(piece, _)| matches!(piece, Piece::Env { .. } | Piece::File { .. }));
         let mut parts = Vec::with_capacity(pieces.len());
         for (piece, range) in pieces {
             let mistake = |message: &str| ExprError::new(code::SETTING, range.start, range.len(), message);
@@ -46,9 +47,13 @@ impl Setting {
                 }
                 Piece::File { path: "" } => return Err(mistake("`${file:}` names no file")),
                 Piece::File { path } => Part::File { path: path.to_string() },
-                Piece::Name { .. } | Piece::Jq { .. } => {
+                Piece::Name { .. } | Piece::Jq { .. } if names_setting => {
                     return Err(mistake("settings and values of the record cannot stand in one text")
                         .help("settings are read when the run starts, values of the record for each record"));
+                }
+                Piece::Name { .. } | Piece::Jq { .. } => {
+                    return Err(mistake("a value of the record stands where only a setting can")
+                        .help("settings are in capitals, `$NAME`, or lie in a file, `${file:PATH}`"));
                 }
             });
         }

@@ -7,7 +7,7 @@ use crate::diagnostic::{Problem, Severity, codes};
 use crate::grammar::{Period, Speed};
 use crate::reader::{At, Cx, Fields, holds_secret, is_credential};
 use crate::spec::{
-    AuthSpec, BasicAuth, CrawlSpec, FieldValue, MaxSpec, Method, RetrySpec, Robots, SourceKind, TaskSpec, ValueText,
+    AuthSpec, BasicAuth, CrawlSpec, FieldValue, MaxSpec, Method, RetrySpec, Robots, SourceKind, TaskSpec,
 };
 use jobpipe_expr::Place;
 
@@ -127,11 +127,11 @@ fn auth(cx: &mut Cx<'_>, at: At<'_>) -> Option<AuthSpec> {
     }
     keys.finish(cx);
     if let Some(at) = bearer {
-        return Some(AuthSpec::Bearer(secret(cx, &at)?));
+        return Some(AuthSpec::Bearer(cx.secret(&at)?));
     }
     let at = basic?;
     let (user, password) = match at.items().as_deref() {
-        Some([user, password]) => (credential(cx, user), secret(cx, password)),
+        Some([user, password]) => (cx.beside_secret(user), cx.secret(password)),
         Some(_) => {
             let problem = Problem::new(codes::TYPE, at.node.span.clone(), &at.path, "`basic` has two parts");
             cx.add(problem.expected("`[$USER, $PASSWORD]`"));
@@ -142,24 +142,10 @@ fn auth(cx: &mut Cx<'_>, at: At<'_>) -> Option<AuthSpec> {
             let user = keys.need(&["user"], "write `{ user: $USER, password: $PASSWORD }`");
             let password = keys.need(&["password"], "write `{ user: $USER, password: $PASSWORD }`");
             keys.finish(cx);
-            (user.and_then(|at| credential(cx, &at)), password.and_then(|at| secret(cx, &at)))
+            (user.and_then(|at| cx.beside_secret(&at)), password.and_then(|at| cx.secret(&at)))
         }
     };
     Some(AuthSpec::Basic(BasicAuth { user: user?, password: password? }))
-}
-
-/// A part of `auth` that may be written out.
-fn credential(cx: &mut Cx<'_>, at: &At<'_>) -> Option<ValueText> {
-    Some(cx.value(at, Place::Auth, REQUEST_VARS)?.text)
-}
-
-/// A part of `auth` that must not stand in the file.
-fn secret(cx: &mut Cx<'_>, at: &At<'_>) -> Option<ValueText> {
-    let value = cx.value(at, Place::Auth, REQUEST_VARS)?;
-    if holds_secret(&value.value) {
-        cx.plain_secret(at, Severity::Error);
-    }
-    Some(value.text)
 }
 
 /// What is found in the answers.

@@ -2,7 +2,7 @@
 
 use super::draft::{Body, Facebook};
 use crate::diagnostic::{Problem, Severity, codes, nearest};
-use crate::reader::{At, Compiled, Cx, Fields, Used, holds_secret};
+use crate::reader::{At, Compiled, Cx, Fields, Used};
 use crate::spec::{DayCap, FacebookSpec, InlinePage, OnChanged, OnGone, OnNew, Ordered, PaceSpec, TargetSpec};
 use crate::tree::Kind;
 use jobpipe_expr::Place;
@@ -139,14 +139,8 @@ fn inline(cx: &mut Cx<'_>, at: &At<'_>) -> Option<InlinePage> {
         }
     }
     let id = id.and_then(|at| page_id(cx, &at));
-    let token = token.and_then(|at| {
-        let value = cx.value(&at, Place::Target, &[])?;
-        if holds_secret(&value.value) {
-            cx.plain_secret(&at, Severity::Error);
-        }
-        Some(value)
-    });
-    Some(InlinePage { id: id?, token: token?.text, name, vars })
+    let token = token.and_then(|at| cx.secret(&at));
+    Some(InlinePage { id: id?, token: token?, name, vars })
 }
 
 /// The digits of a page's id.

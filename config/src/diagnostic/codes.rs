@@ -111,7 +111,7 @@ const VALUES: &[Code] = &[
     Code {
         code: "JP049",
         title: "a malformed setting",
-        text: "A setting without name or file, or a text that mixes settings with values of the record.",
+        text: "A setting without name or file, a text that mixes settings with values of the record, or such a value or jq where only a setting can stand.",
     },
     Code { code: "JP050", title: "a line break in a header", text: "Headers are one line." },
     Code { code: "JP051", title: "an empty expression", text: "Nothing stands where an expression is needed." },

@@ -1,7 +1,7 @@
 //! Where a file holds a secret that is written out, found by the names of keys: also where it is in error otherwise.
 
 use crate::tree::{Kind, Node};
-use jobpipe_expr::{Place, Setting, Value};
+use jobpipe_expr::{Form, Place, Setting, Value, classify};
 use std::ops::Range;
 
 /// Headers that hold nothing but a secret.
@@ -25,40 +25,65 @@ pub(crate) fn is_credential(header: &str) -> bool {
     HEADERS.iter().any(|name| name.eq_ignore_ascii_case(header))
 }
 
-/// Whether a value that must name a secret holds one: it is written out, or is a default.
+/// Whether a header that must name a secret holds one: it is written out, the same for every record, or is a default.
 pub(crate) fn holds_secret(value: &Value) -> bool {
-    value.literal().is_some() || value.setting().is_some_and(Setting::has_default)
+    let fields = value.fields();
+    match value.setting() {
+        Some(setting) => setting.has_default(),
+        None => !fields.whole && fields.names.is_empty() && value.names().is_empty(),
+    }
 }
 
 /// The bytes of what may be a secret in `source`; `root` is its tree, if it could be read.
 pub(super) fn written_out(source: &str, root: Option<&Node>) -> Vec<Range<usize>> {
     let mut found = users(source);
     match root {
-        Some(root) => search(source, root, false, &mut found),
+        Some(root) => search(source, root, Within::default(), &mut found),
         None => found.extend(lines(source)),
     }
     found
 }
 
-fn search(source: &str, node: &Node, secret: bool, found: &mut Vec<Range<usize>>) {
+/// The keys around a value.
+#[derive(Clone, Copy, Default)]
+struct Within {
+    /// One of them says that it is a secret.
+    secret: bool,
+    /// Nothing is computed there: what looks like jq is a secret, too.
+    named_only: bool,
+}
+
+impl Within {
+    fn entry(self, key: &str) -> Self {
+        Self {
+            secret: (self.secret || is_secret(key)) && key != "user",
+            named_only: self.named_only || ["auth", "facebook", "pages"].contains(&key),
+        }
+    }
+
+    fn hides(self, text: &str) -> bool {
+        self.secret && (!is_named(text) || (self.named_only && matches!(classify(text), Form::Expr(_))))
+    }
+}
+
+fn search(source: &str, node: &Node, within: Within, found: &mut Vec<Range<usize>>) {
     match &node.kind {
         Kind::Map(entries) => {
             for entry in entries {
-                let inner = (secret || is_secret(&entry.key)) && entry.key != "user";
-                search(source, &entry.value, inner, found);
+                search(source, &entry.value, within.entry(&entry.key), found);
             }
         }
         Kind::List(items) => {
             for item in items {
                 match item.kind {
                     // `[user, pass: word]`: a password that YAML takes for a map.
-                    Kind::Map(_) if secret => found.push(item.span.clone()),
-                    _ => search(source, item, secret, found),
+                    Kind::Map(_) if within.secret => found.push(item.span.clone()),
+                    _ => search(source, item, within, found),
                 }
             }
         }
-        Kind::Scalar(scalar) if secret && !is_named(&scalar.text) => found.push(with_comment(source, &node.span)),
-        Kind::Broken if secret => found.push(with_comment(source, &node.span)),
+        Kind::Scalar(scalar) if within.hides(&scalar.text) => found.push(with_comment(source, &node.span)),
+        Kind::Broken if within.secret => found.push(with_comment(source, &node.span)),
         Kind::Scalar(_) | Kind::Broken => {}
     }
 }

@@ -4,7 +4,7 @@ use super::{At, Cx};
 use crate::diagnostic::{Problem, Severity, codes};
 use crate::spec::{FieldValue, Ordered, Scalar as Literal, ValueText};
 use crate::tree::Kind;
-use jobpipe_expr::{Expr, ExprError, Place, Value, ValueKind};
+use jobpipe_expr::{Expr, ExprError, Form, Place, Setting, Value, ValueKind, classify, code};
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -57,9 +57,52 @@ impl Cx<'_> {
         None
     }
 
+    /// A secret, named and read late. Nothing is computed here: `.abc` is a secret that is written out.
+    pub(crate) fn secret(&mut self, at: &At<'_>) -> Option<ValueText> {
+        let text = self.value_text(at, "a secret, named: `$TOKEN`")?;
+        match Setting::parse(text) {
+            Ok(setting) => {
+                if let Form::Expr(_) = classify(text) {
+                    self.told_secret(
+                        at,
+                        Severity::Error,
+                        "jq has no meaning here: this is a secret that is written out",
+                    );
+                } else if setting.is_plain() || setting.has_default() {
+                    self.plain_secret(at, Severity::Error);
+                }
+                Some(ValueText(text.to_owned()))
+            }
+            Err(error) => {
+                self.expr_error(at, error, 0);
+                None
+            }
+        }
+    }
+
+    /// What belongs to a secret and may be written out, as the user of a password may.
+    pub(crate) fn beside_secret(&mut self, at: &At<'_>) -> Option<ValueText> {
+        let text = self.value_text(at, "a text, or a setting: `$USER`")?;
+        if let Form::Expr(_) = classify(text) {
+            let problem =
+                Problem::new(code::SETTING, at.node.span.clone(), &at.path, "jq stands where only a setting can");
+            self.add(problem.help("name a setting, such as `$USER`, or write the text itself"));
+            return None;
+        }
+        if let Err(error) = Setting::parse(text) {
+            self.expr_error(at, error, 0);
+            return None;
+        }
+        Some(ValueText(text.to_owned()))
+    }
+
     /// Reports a secret that is written out. The line is not shown: it holds the secret.
     pub(crate) fn plain_secret(&mut self, at: &At<'_>, severity: Severity) {
-        let problem = Problem::new(codes::PLAIN_SECRET, at.node.span.clone(), &at.path, "a secret is written out");
+        self.told_secret(at, severity, "a secret is written out");
+    }
+
+    fn told_secret(&mut self, at: &At<'_>, severity: Severity, message: &str) {
+        let problem = Problem::new(codes::PLAIN_SECRET, at.node.span.clone(), &at.path, message);
         let help = "put it into the environment and write its name: `$NAME`; or into a file: `${file:PATH}`";
         self.add(problem.severity(severity).help(help));
     }
