@@ -6,7 +6,7 @@ use crate::About;
 use crate::chance::Chance;
 use crate::check;
 use crate::fleet::Fleet;
-use crate::monitor;
+use crate::monitor::{self, IMPORT};
 use crate::odds;
 use crate::pages::{LATE, Pages, READ_LAG, TIMEOUT};
 use crate::process::Setup;
@@ -17,10 +17,11 @@ use crate::tamper;
 use crate::timetable::{self, Deed};
 use crate::world::World;
 use jobpipe_conformance::MemoryStore;
-use jobpipe_core::{Plan, StoreError};
+use jobpipe_core::{DocKind, Plan, StateStore, StoreError};
 use jobpipe_engine::admission::{self, Admitted, Wish};
+use jobpipe_engine::docs::{self, ImportDoc, Read};
 use jobpipe_engine::failpoint::Point;
-use jobpipe_engine::{EngineError, admin};
+use jobpipe_engine::{Cx, EngineError, admin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -159,17 +160,26 @@ impl Story {
         self.fleet.end_all(self.many.then_some(self.habits.sleep), quiet).await;
         self.world.tell(|| format!("the store is {}", if restored { "put back" } else { "lost" }));
         tokio::time::sleep(quiet).await;
-        self.world.set_store(backup.unwrap_or_default());
-        monitor::put_back(&self.world);
-        self.world.faulty.store(false, Ordering::Relaxed);
+        let store = Arc::new(backup.unwrap_or_default());
         if restored {
-            let (_, cx) = self.fleet.client();
-            if let Err(error) = jobpipe_engine::renew_epoch(&cx).await {
-                self.world.violated(|| format!("no new epoch: {error}"));
-            }
-            if let Some(open) = check::import(&self.world).await.open {
-                admin::cancel(&cx, &open.facts.run).await.ok();
-            }
+            self.renew(&store).await;
+        }
+        self.world.set_store(store);
+        monitor::put_back(&self.world);
+    }
+
+    /// What `state restore` does with a backup, before anybody works on it.
+    async fn renew(&mut self, backup: &Arc<MemoryStore>) {
+        let (_, cx) = self.fleet.client();
+        let Some(cx) = Arc::into_inner(cx) else { return self.world.violated(|| "a new client is in use".to_owned()) };
+        let cx = Cx { store: Arc::clone(backup) as Arc<dyn StateStore>, ..cx };
+        self.world.faulty.store(false, Ordering::Relaxed);
+        if let Err(error) = jobpipe_engine::renew_epoch(&cx).await {
+            self.world.violated(|| format!("no new epoch: {error}"));
+        }
+        let import: Option<Read<ImportDoc>> = docs::read(&**backup, DocKind::Import, IMPORT).await.unwrap_or_default();
+        if let Some(open) = import.and_then(|import| import.doc.open) {
+            admin::cancel(&cx, &open.facts.run).await.ok();
         }
         self.world.faulty.store(true, Ordering::Relaxed);
     }

@@ -133,8 +133,8 @@ impl World {
     }
 
     /// The store is another one from now on.
-    pub(crate) fn set_store(&self, store: MemoryStore) {
-        *lock(&self.store) = Arc::new(store);
+    pub(crate) fn set_store(&self, store: Arc<MemoryStore>) {
+        *lock(&self.store) = store;
     }
 
     pub(crate) fn source(&self) -> MutexGuard<'_, Source> {
