@@ -29,6 +29,11 @@ const IMPORTS: &[&str] = &[
     "crawl: { json: https://x.test/, headers: { Authorization: \"Bearer ${TOKEN:-canary}\" } }",
     "crawl: { json: \"https://user:canary@x.test/\" }",
     "crawl: { json: \"ftp://canary@x.test/\", rate: fast }",
+    "crawl: { json: \"https://x.test/?page=1&api_key=canary\", rate: fast }",
+    "crawl: { json: https://x.test:port/?token=canary, rate: fast }",
+    "crawl: { json: '=.url + \"?token=canary\"', rate: fast }",
+    "crawl: { json: https://x.test/, query: { Access-Token: canary, tag: { a: 1 } }, rate: fast }",
+    "crawl: { json: https://x.test/, query: { secret: [canary, { a: canary }] } }",
     "crawl: { json: ./x.json }\ntransform: { key: .id }\nexport:\n  facebook: [{ id: x, token: canary, pace: [] }]\n  message: $t",
     "crawl: { json: ./x.json }\ntransform: { key: .id }\nexport:\n  facebook: [{ id: \"1\", token: canary }]\n  mesage: $t",
 ];

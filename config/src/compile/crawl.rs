@@ -5,11 +5,11 @@ use super::source::{self, REQUEST_VARS, Source};
 use super::{extract, paging};
 use crate::diagnostic::{Problem, Severity, codes};
 use crate::grammar::{Period, Speed};
-use crate::reader::{At, Cx, Fields, holds_secret, is_credential};
+use crate::reader::{At, Cx, Fields, holds_secret, is_credential, is_secret_parameter};
 use crate::spec::{
     AuthSpec, BasicAuth, CrawlSpec, FieldValue, MaxSpec, Method, RetrySpec, Robots, SourceKind, TaskSpec,
 };
-use jobpipe_expr::Place;
+use jobpipe_expr::{Form, Place, classify};
 
 /// Keys that later versions bring.
 const LATER: [&str; 9] = ["each", "form", "graphql", "variables", "stop", "files", "done", "cache", "parallel"];
@@ -70,6 +70,9 @@ fn query(cx: &mut Cx<'_>, at: At<'_>, crawl: &mut Crawl) {
     let Some(fields) = Fields::open(cx, at, "parameters by name: `{ per_page: 100 }`") else { return };
     for (name, at) in fields.all() {
         let Some(value) = cx.field_value(&at, REQUEST_VARS, &mut crawl.requests) else { continue };
+        if is_secret_parameter(name) && is_written_out(&value) {
+            cx.secret_in_query(&at, at.node.span.clone(), name);
+        }
         let nested = match &value {
             FieldValue::Fields(_) => true,
             FieldValue::List(items) => {
@@ -82,6 +85,16 @@ fn query(cx: &mut Cx<'_>, at: At<'_>, crawl: &mut Crawl) {
             cx.add(problem.expected("a value, or a list of values (the parameter is repeated)"));
         }
         crawl.spec.query.insert(name.to_owned(), value);
+    }
+}
+
+/// Whether a parameter is the same for every record, though not a mere yes or no.
+fn is_written_out(value: &FieldValue) -> bool {
+    match value {
+        FieldValue::Value(text) => !text.as_str().is_empty() && classify(text.as_str()) == Form::Literal,
+        FieldValue::Scalar(scalar) => !scalar.0.is_boolean(),
+        FieldValue::List(items) => items.iter().any(is_written_out),
+        FieldValue::Fields(fields) => fields.values().any(is_written_out),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::draft::Crawl;
 use crate::diagnostic::{Problem, codes};
-use crate::reader::{At, Cx, Fields};
+use crate::reader::{At, Cx, Fields, secret_parameters};
 use crate::spec::{SourceKind, ValueText};
 use jobpipe_expr::{Form, Place, classify};
 
@@ -49,6 +49,12 @@ pub(super) fn read(cx: &mut Cx<'_>, keys: &mut Fields<'_>, crawl: &mut Crawl) ->
 fn address(cx: &mut Cx<'_>, at: &At<'_>, crawl: &mut Crawl) -> Option<ValueText> {
     let text = cx.value_text(at, "a URL, a path or a value such as `.url`")?;
     let place = place(text);
+    if place == Place::Url {
+        for (name, _) in secret_parameters(text) {
+            let span = at.node.locate(cx.source(), name.start)..at.node.locate(cx.source(), name.end);
+            cx.secret_in_query(at, span, text.get(name).unwrap_or_default());
+        }
+    }
     let compiled = cx.value(at, place, REQUEST_VARS)?;
     crawl.requests.push(cx.used(at, &compiled.value));
     if let Some(literal) = compiled.value.literal() {

@@ -61,7 +61,7 @@ codes! {
     UNKNOWN_PAGE = "JP063", "no such page", "An export names a page that `pages` of the settings does not have.";
     NO_TARGETS = "JP064", "no targets", "The list of targets is empty: an export to nowhere is surely a mistake.";
     UNKNOWN_ENVIRONMENT = "JP065", "no such environment", "There is no `config/environments/NAME.yml` beside `jobpipe.yml`.";
-    PLAIN_SECRET = "JP066", "a secret written out", "A token or password, or a default of one (`${NAME:-default}`), stands in the file itself, and so in every copy of it. Put it into the environment (`$NAME`) or into a file (`${file:PATH}`). An error in imports, whose text is kept in the store; a warning in settings.";
+    PLAIN_SECRET = "JP066", "a secret written out", "A token or password, or a default of one (`${NAME:-default}`), stands in the file itself, and so in every copy of it. Put it into the environment (`$NAME`) or into a file (`${file:PATH}`). An error in imports, whose text is kept in the store; a warning in settings, and in the query of a URL (parameters `token`, `access_token`, `api_token`, `auth_token`, `bearer_token`, `jwt`, `api_key`, `app_key`, `subscription_key`, `secret`, `api_secret`, `app_secret`, `client_secret`, `password`, `passwd` and `pwd`): send it with `auth` or a header where the source takes it so.";
     BROKER_ALONE = "JP067", "a broker without a shared store", "`broker` names a server while `store` is embedded in one machine. Several machines share work only when they share the state: set `store` to a server too, or leave `broker` out.";
 }
 

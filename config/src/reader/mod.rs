@@ -6,7 +6,7 @@ mod secrets;
 mod values;
 
 pub(crate) use fields::{At, Fields};
-pub(crate) use secrets::{holds_secret, is_credential};
+pub(crate) use secrets::{holds_secret, is_credential, is_secret_parameter, secret_parameters};
 pub(crate) use values::{Compiled, Used};
 
 use crate::diagnostic::{Problem, Problems, codes};

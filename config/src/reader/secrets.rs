@@ -17,12 +17,54 @@ const HEADERS: [&str; 9] = [
     "private-token",
 ];
 
+/// Query parameters that do, in small letters without `-` and `_`. Not among them: `key`, `auth`, `sig` and the like, which
+/// on many sites are words of the search.
+const PARAMETERS: [&str; 16] = [
+    "accesstoken",
+    "apikey",
+    "apisecret",
+    "apitoken",
+    "appkey",
+    "appsecret",
+    "authtoken",
+    "bearertoken",
+    "clientsecret",
+    "jwt",
+    "passwd",
+    "password",
+    "pwd",
+    "secret",
+    "subscriptionkey",
+    "token",
+];
+
 /// Keys of imports and settings that do.
 const KEYS: [&str; 6] = ["auth", "bearer", "basic", "password", "token", "app_secret"];
 
 /// Whether a header of that name holds nothing but a secret.
 pub(crate) fn is_credential(header: &str) -> bool {
     HEADERS.iter().any(|name| name.eq_ignore_ascii_case(header))
+}
+
+/// Whether a query parameter of that name holds nothing but a secret.
+pub(crate) fn is_secret_parameter(name: &str) -> bool {
+    let plain = name.chars().filter(|c| !matches!(c, '-' | '_')).collect::<String>().to_ascii_lowercase();
+    PARAMETERS.contains(&plain.as_str())
+}
+
+/// The bytes of each `name` and `value` in the `?name=value` and `&name=value` of a text that are secrets written out: the
+/// text of a URL, or jq that makes one.
+pub(crate) fn secret_parameters(text: &str) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
+    text.match_indices(['?', '&']).filter_map(|(at, _)| {
+        let start = at + 1;
+        let rest = text.get(start..)?;
+        let name = rest.get(..rest.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_')))?)?;
+        let value = rest.get(name.len()..)?.strip_prefix('=')?;
+        let end = value.find(|c: char| c.is_whitespace() || "&#\"'\\,}])".contains(c)).unwrap_or(value.len());
+        let is_written = end > 0 && !value.starts_with('$') && is_secret_parameter(name);
+        let value = start + name.len() + 1;
+        is_written.then(|| (start..start + name.len(), value..value + end))
+    })
 }
 
 /// Whether a header that must name a secret holds one: it is written out, the same for every record, or is a default.
@@ -37,6 +79,7 @@ pub(crate) fn holds_secret(value: &Value) -> bool {
 /// The bytes of what may be a secret in `source`; `root` is its tree, if it could be read.
 pub(super) fn written_out(source: &str, root: Option<&Node>) -> Vec<Range<usize>> {
     let mut found = users(source);
+    found.extend(secret_parameters(source).map(|(_, value)| value));
     match root {
         Some(root) => search(source, root, Within::default(), &mut found),
         None => found.extend(lines(source)),
@@ -51,13 +94,16 @@ struct Within {
     secret: bool,
     /// Nothing is computed there: what looks like jq is a secret, too.
     named_only: bool,
+    /// The one next to it is `query`.
+    query: bool,
 }
 
 impl Within {
     fn entry(self, key: &str) -> Self {
         Self {
-            secret: (self.secret || is_secret(key)) && key != "user",
+            secret: (self.secret || is_secret(key) || (self.query && is_secret_parameter(key))) && key != "user",
             named_only: self.named_only || ["auth", "facebook", "pages"].contains(&key),
+            query: key == "query",
         }
     }
 
