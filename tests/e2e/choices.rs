@@ -80,6 +80,26 @@ fn a_slow_page_is_left_draining_and_the_next_run_goes_on_posting() {
 }
 
 #[test]
+fn posts_that_wait_for_their_update_do_not_count_as_unchanged() {
+    let runtime = runtime();
+    let pages = runtime.block_on(FbSim::start(Default::default())).unwrap();
+    let project = with_offers(6, &pages);
+    project.jobpipe(&["run", "import.yml"]).expect(0);
+    project.write("import.yml", &import(1).replace("rate: 500/s", "rate: 20/min"));
+    project.write("offers.json", &offers(6).replace("Nurse 2", "Doctor 2").replace("Nurse 4", "Doctor 4"));
+    let run = |wait: &str| project.jobpipe(&["run", "import.yml", "--yes", "--wait", wait, "--format", "json"]);
+    let left = run("500ms").expect(4).summary();
+    let count = |of: &str| number(&left, ["targets", "acme-1", of]);
+    assert_eq!([count("created"), count("updated"), count("unchanged")], [0, 1, 4], "{left}");
+    let told = project.jobpipe(&["runs", "show", "acme"]).expect(0).out;
+    assert!(told.contains("note:  acme-1: 1 post is not yet compared"), "{told}");
+    let done = run("1m").expect(0).summary();
+    assert_eq!(number(&done, ["targets", "acme-1", "unchanged"]), 5, "{done}");
+    assert_eq!(pages.report().totals.updates, 2);
+    drop((pages, runtime));
+}
+
+#[test]
 fn an_open_run_of_another_definition_asks_which_one() {
     let runtime = runtime();
     let pages = runtime.block_on(FbSim::start(Default::default())).unwrap();

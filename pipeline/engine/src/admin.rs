@@ -1,9 +1,11 @@
 //! What people ask of runs, and what they may do to them: the one read facade of CLI and dashboard.
 
 mod summary;
+mod targets;
 
 pub(crate) use summary::note_targets;
-pub use summary::{RunSummary, StageSummary, Standing, TargetSummary, summary, tally};
+pub use summary::{RunSummary, StageSummary, Standing, summary, tally};
+pub use targets::TargetSummary;
 
 use crate::cx::Cx;
 use crate::docs::{self, ClosedRun, Command, ImportDoc, Read, RunDoc, RunState};

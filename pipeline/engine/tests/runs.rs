@@ -185,6 +185,26 @@ async fn a_refused_token_pauses_the_page_until_it_is_renewed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_post_that_waits_for_its_change_does_not_count_as_unchanged() {
+    let world = World::new(30, &["p1"]);
+    world.run().await;
+    for n in 10..25 {
+        world.source.lock().unwrap().offers.get_mut(&format!("o{n:03}")).unwrap().title = format!("edited {n}");
+    }
+    world.pages.lock().unwrap().faults.push_back(Some(Fault::Auth));
+    let paused = world.run().await;
+    let page = &paused.targets["p1"];
+    assert!(page.waits.is_some() && !paused.approvable, "{paused:?}");
+    assert_eq!(page.unchanged, 15, "{paused:?}");
+    assert_eq!(page.updated + page.pending + page.uncompared, 15, "{paused:?}");
+    assert!(page.uncompared >= 10, "rounds are of five: {paused:?}");
+    world.pages.lock().unwrap().token += 1;
+    let done = world.run().await;
+    assert_eq!((done.targets["p1"].unchanged, done.targets["p1"].uncompared), (15, 0), "{done:?}");
+    world.assert_in_step("renewed");
+}
+
+#[tokio::test(start_paused = true)]
 async fn refused_content_is_a_dead_letter_and_not_tried_again_until_it_changes() {
     let world = World::new(3, &["p1"]);
     world.pages.lock().unwrap().faults.push_back(Some(Fault::Rejected));
@@ -254,6 +274,7 @@ async fn a_changed_template_that_touches_most_posts_waits_for_approval() {
     let second = world.run().await;
     assert_eq!(second.state, Standing::Partial);
     assert!(second.targets["p1"].waits.as_ref().unwrap().contains("10 of 10") && second.approvable, "{second:?}");
+    assert_eq!((second.targets["p1"].unchanged, second.targets["p1"].uncompared), (0, 10));
     assert_eq!(world.pages.lock().unwrap().updates, 0);
     let (cx, _) = world.cx(std::sync::Arc::new(jobpipe_engine::failpoint::NoFailpoints));
     jobpipe_engine::admin::approve(&cx, &second.run).await.unwrap();

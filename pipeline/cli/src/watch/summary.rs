@@ -158,6 +158,11 @@ fn notes(summary: &RunSummary, now: Millis, at: Option<&str>) -> Vec<String> {
             };
             notes.push(format!("waits: {name}: {what}; next in {} ({when})", time(words::seconds(left))));
         }
+        if target.uncompared > 0 {
+            let posts = if target.uncompared == 1 { "post is" } else { "posts are" };
+            let posts = format!("{} {posts}", number(target.uncompared));
+            notes.push(format!("note:  {name}: {posts} not yet compared with what the record says now"));
+        }
     }
     if let Some(guard) = &summary.guard {
         notes.push(format!("waits: {guard}"));

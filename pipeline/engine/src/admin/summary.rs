@@ -1,11 +1,12 @@
 //! How a run stands and what it did, read from what is stored.
 
+use super::targets::{Seen, TargetSummary};
 use crate::admission;
 use crate::cx::Cx;
-use crate::docs::{self, ImportDoc, Read, RunDoc, RunState, TargetDoc};
+use crate::docs::{self, ImportDoc, RunDoc, RunState};
 use crate::error::Result;
-use jobpipe_core::{Counts, DocKind, Op, RowId, Written};
-use serde::{Deserialize, Serialize};
+use jobpipe_core::{Counts, DocKind, Written};
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// How a run stands, in a word.
@@ -34,30 +35,6 @@ pub struct StageSummary {
     /// The rest.
     #[serde(flatten)]
     pub counts: Counts,
-}
-
-/// What a run did to one target.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TargetSummary {
-    /// Made.
-    pub created: u64,
-    /// Changed.
-    pub updated: u64,
-    /// Removed.
-    pub deleted: u64,
-    /// In step already.
-    pub unchanged: u64,
-    /// Refused, or not yet known.
-    pub failed: u64,
-    /// Attempts in flight or of unknown end.
-    pub pending: u64,
-    /// Why it pauses or waits, if it does.
-    pub waits: Option<String>,
-    /// Work is left; due then, when that is known.
-    pub busy: bool,
-    /// When the target is due again.
-    pub next_at: Option<jobpipe_core::Millis>,
 }
 
 /// A run, for people.
@@ -112,6 +89,11 @@ pub async fn tally(cx: &Cx, run: &str) -> Result<(BTreeMap<String, Counts>, BTre
 
 /// Everything about one run.
 pub async fn summary(cx: &Cx, id: &str) -> Result<RunSummary> {
+    summed_up(cx, id, true).await
+}
+
+/// `compares`: posts that no drain has compared yet are told from those that are in step, which takes more reads.
+async fn summed_up(cx: &Cx, id: &str, compares: bool) -> Result<RunSummary> {
     let run = cx.run(id).await?.doc;
     let facts = &run.open.facts;
     let (counts, tasks) =
@@ -128,7 +110,10 @@ pub async fn summary(cx: &Cx, id: &str) -> Result<RunSummary> {
     let mut waits = run.guard.is_some();
     for (export, pinned) in run.open.targets.iter().filter(|_| !noted) {
         for target in pinned {
-            let (one, asks) = target_summary(cx, &import, &run, export, &target.id).await?;
+            let stage = layout.plan.stage(export).filter(|_| compares);
+            let ledger = stage.map(|stage| layout.ledger_of(stage));
+            let seen = Seen { import: &import, run: &run, export, target: &target.id, ledger };
+            let (one, asks) = seen.summary(cx).await?;
             waits |= asks;
             let label =
                 if run.open.targets.len() > 1 { format!("{}/{export}", target.name) } else { target.name.clone() };
@@ -154,7 +139,7 @@ pub async fn summary(cx: &Cx, id: &str) -> Result<RunSummary> {
 /// Notes in the last closed run what it did to its targets: rows tell only of the last run that moved them, and the next one is about to.
 pub(crate) async fn note_targets(cx: &Cx, import: &ImportDoc) -> Result<()> {
     let Some(closed) = &import.closed else { return Ok(()) };
-    let mut summary = summary(cx, &closed.run).await?.targets;
+    let mut summary = summed_up(cx, &closed.run, false).await?.targets;
     for target in summary.values_mut() {
         target.busy = false;
         target.next_at = None;
@@ -193,57 +178,5 @@ fn standing(run: &RunDoc, targets: &BTreeMap<String, TargetSummary>) -> Standing
         Standing::Partial
     } else {
         Standing::Succeeded
-    }
-}
-
-/// What a run did to one target, and whether a person is asked to approve what it waits for.
-async fn target_summary(
-    cx: &Cx,
-    import: &ImportDoc,
-    run: &RunDoc,
-    export: &str,
-    target: &str,
-) -> Result<(TargetSummary, bool)> {
-    let facts = &run.open.facts;
-    let mut summary = TargetSummary::default();
-    let doc: Option<Read<TargetDoc>> = docs::read(&*cx.store, DocKind::Target, target).await?;
-    let Some(doc) = doc else {
-        summary.busy = run.state == RunState::Closed && !run.cancel;
-        return Ok((summary, false));
-    };
-    let doc = doc.doc;
-    summary.busy = doc.busy || doc.owner.is_some() || import.to_wake.contains(target);
-    summary.next_at = doc.next_at;
-    let mark = doc.marks.get(&format!("{}/{export}", facts.import));
-    // of one that was woken, what it waited for before says nothing until somebody has looked
-    let woken = doc.next_at == Some(0) || doc.owner.is_some() || import.to_wake.contains(target);
-    let mut asks = false;
-    if !woken {
-        // another credential ends a pause by itself
-        asks = doc.paused.as_ref().map_or(mark.is_some_and(|mark| mark.waits.is_some()), |pause| pause.credential == 0);
-        summary.waits = doc.paused.map(|pause| pause.why).or_else(|| mark.and_then(|mark| mark.waits.clone()));
-    }
-    let mut after: Option<RowId> = None;
-    loop {
-        let rows = cx.store.rows_of(target, after.as_ref(), cx.settings.page).await?;
-        let whole = rows.len() < cx.settings.page;
-        after = rows.last().map(|last| last.id.clone());
-        for row in rows.iter().filter(|row| row.id.import == facts.import && row.id.export == export) {
-            let this = row.last.filter(|last| last.seq == facts.seq);
-            if row.state != jobpipe_core::RowState::Idle {
-                summary.pending += 1;
-                continue;
-            }
-            match this.map(|last| last.op) {
-                Some(Some(Op::Create)) => summary.created += 1,
-                Some(Some(Op::Update)) => summary.updated += 1,
-                Some(Some(Op::Delete)) => summary.deleted += 1,
-                Some(None) => summary.failed += 1,
-                None => summary.unchanged += u64::from(row.post.is_some()),
-            }
-        }
-        if whole {
-            return Ok((summary, asks));
-        }
     }
 }
