@@ -118,6 +118,28 @@ fn every_stage_and_page_has_a_line_that_says_how_much_is_done_and_known() {
 }
 
 #[test]
+fn who_follows_a_run_of_another_process_sees_how_fast_it_goes() {
+    let project = project();
+    project.write("import.yml", &project.read("import.yml").replace("rate: 400/s", "rate: 20/s"));
+    let mut first = project.start(&["run", "import.yml", "--sandbox", "--limit", "80", "--format", "json"]);
+    first.wait_for(|line| line["event"] == "task_done");
+    let mut second = Terminal::run(&project, &["run", "import.yml", "--sandbox", "--limit", "80"], 80);
+    let mut rates = Vec::new();
+    while second.read() {
+        for line in second.lines() {
+            let rate = line.split_whitespace().find_map(|cell| cell.strip_suffix("/s"));
+            if line.starts_with("  crawl ") && !line.ends_with("done") {
+                rates.extend(rate.map(|rate| rate.parse::<f64>().unwrap()));
+            }
+        }
+    }
+    assert_eq!(first.end().0.code(), Some(0));
+    // a task counts when it ends, and has many pages
+    let fastest = rates.iter().copied().fold(0.0, f64::max);
+    assert!((1.0..80.0).contains(&fastest), "{rates:?}");
+}
+
+#[test]
 fn a_crawl_that_waits_for_the_rate_of_its_host_says_so() {
     let project = project();
     project.write("import.yml", &project.read("import.yml").replace("rate: 400/s", "rate: 1/s"));

@@ -176,6 +176,11 @@ impl Eye {
         }
         let run: Option<Read<RunDoc>> = docs::read(&*self.cx.store, DocKind::Run, &self.run).await?;
         let Some(run) = run else { return Ok(None) };
+        for name in run.doc.closed_stages.iter().chain(run.doc.files.keys()) {
+            if let Some(stage) = watcher.progress.stage(name) {
+                stage.closed = true;
+            }
+        }
         let end = if run.doc.state == RunState::Closed {
             let closed_at = *self.closed_at.get_or_insert(before);
             watcher.progress.closed = true;
@@ -234,7 +239,7 @@ impl Eye {
     async fn closed(&self, watcher: &mut Watcher, since: Duration) -> Result<Option<End>> {
         let summary = admin::summary(&self.cx, &self.run).await?;
         for (name, target) in &summary.targets {
-            if let Some(shown) = watcher.progress.targets.get_mut(name) {
+            if let Some(shown) = watcher.progress.labelled(name) {
                 shown.next_at = target.next_at.filter(|_| target.busy);
             }
         }

@@ -116,11 +116,13 @@ impl Look<'_> {
             return Ok(());
         }
         let summary = admin::summary(self.cx, self.run).await?;
+        let seen = watcher.elapsed();
         for (name, stage) in &summary.stages {
             if let Some(shown) = watcher.progress.stage(name) {
-                shown.counts = stage.counts;
+                shown.count(stage.counts, seen);
             }
         }
+        watcher.progress.count_targets(&summary.targets, seen);
         let now = self.cx.clock.monotonic();
         self.counts_again = now + COUNTED.max(now.saturating_sub(before) * REST);
         Ok(())

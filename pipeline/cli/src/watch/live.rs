@@ -52,7 +52,12 @@ fn stage_row(stage: &StageProgress, known: u64, now: Duration) -> Vec<String> {
     } else if let Some(on) = stage.waits_at(now) {
         notes.push(format!("waits: rate of {on}"));
     }
-    vec![stage.name.clone(), done, format!("{:.1}/s", stage.rate.now(now)), notes.join(", ")]
+    vec![stage.name.clone(), done, rate(stage.rate.now(now)), notes.join(", ")]
+}
+
+/// `1.5/s`; nothing when it is not known.
+fn rate(rate: Option<f64>) -> String {
+    rate.map(|rate| format!("{rate:.1}/s")).unwrap_or_default()
 }
 
 /// `100/525`, or `525` when no more is known of.
@@ -75,7 +80,7 @@ fn target_row(name: &str, target: &TargetProgress, now: Duration, wall: Millis) 
         notes.push(format!("waits: its pace, {}", time(super::words::seconds(left))));
     }
     let done = done(made, made + target.missing);
-    vec![name.to_owned(), done, format!("{:.1}/s", target.rate.now(now)), notes.join(", ")]
+    vec![name.to_owned(), done, rate(target.rate.now(now)), notes.join(", ")]
 }
 
 #[cfg(test)]

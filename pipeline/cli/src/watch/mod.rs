@@ -3,6 +3,7 @@
 pub(crate) mod limits;
 pub(crate) mod live;
 pub(crate) mod progress;
+mod rate;
 pub(crate) mod summary;
 pub(crate) mod words;
 

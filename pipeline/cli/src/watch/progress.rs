@@ -1,12 +1,11 @@
 //! What is known of a run from its events: pure, so that every view of it can be tested.
 
+use super::rate::Rate;
 use jobpipe_core::{Counts, Millis};
+use jobpipe_engine::admin::TargetSummary;
 use jobpipe_engine::event::Event;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// Rates are measured over so long.
-const WINDOW: Duration = Duration::from_secs(5);
 
 /// A run as it goes.
 #[derive(Debug, Default)]
@@ -52,45 +51,16 @@ pub(crate) struct TargetProgress {
     pub(crate) paused: Option<String>,
 }
 
-/// How many a second, over the last seconds.
-#[derive(Debug, Default)]
-pub(crate) struct Rate {
-    done: VecDeque<(Duration, u64)>,
-}
-
-impl Rate {
-    fn add(&mut self, now: Duration, count: u64) {
-        self.forget(now);
-        if count > 0 {
-            self.done.push_back((now, count));
-        }
-    }
-
-    fn forget(&mut self, now: Duration) {
-        while self.done.front().is_some_and(|(at, _)| *at + WINDOW < now) {
-            self.done.pop_front();
-        }
-    }
-
-    /// A second.
-    pub(crate) fn now(&self, now: Duration) -> f64 {
-        let recent = self.done.iter().filter(|(at, _)| *at + WINDOW >= now);
-        let (mut count, mut first) = (0_u64, now);
-        for (at, done) in recent {
-            count += done;
-            first = first.min(*at);
-        }
-        let span = (now - first).max(Duration::from_secs(1));
-        #[expect(clippy::cast_precision_loss, reason = "for people")]
-        let count = count as f64;
-        count / span.as_secs_f64()
-    }
-}
-
 impl StageProgress {
     /// On what it waits at `now`.
     pub(crate) fn waits_at(&self, now: Duration) -> Option<&str> {
         self.waits.as_ref().filter(|(_, until)| *until > now).map(|(on, _)| on.as_str())
+    }
+
+    /// Takes what the store says that it has done, where no events are told.
+    pub(crate) fn count(&mut self, counts: Counts, now: Duration) {
+        self.counts = counts;
+        self.rate.count(now, counts.taken);
     }
 }
 
@@ -172,6 +142,30 @@ impl Progress {
         stage.known.max(stage.from.iter().map(given).sum())
     }
 
+    /// Takes what the store says that the run has done to its targets, where no events are told.
+    pub(crate) fn count_targets(&mut self, summary: &BTreeMap<String, TargetSummary>, now: Duration) {
+        for target in self.targets.values_mut() {
+            (target.created, target.updated, target.deleted, target.paused) = (0, 0, 0, None);
+        }
+        for (label, one) in summary {
+            let Some(target) = self.labelled(label) else { continue };
+            target.created += one.created;
+            target.updated += one.updated;
+            target.deleted += one.deleted;
+            target.paused = target.paused.take().or_else(|| one.waits.clone());
+        }
+        for target in self.targets.values_mut() {
+            target.rate.count(now, target.created + target.updated + target.deleted);
+        }
+    }
+
+    /// The target that a summary means, if it is known: it says `page/export` where one page is in several exports.
+    pub(crate) fn labelled(&mut self, label: &str) -> Option<&mut TargetProgress> {
+        let is_meant =
+            |name: &str| label.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        self.targets.iter_mut().find(|(name, _)| is_meant(name)).map(|(_, target)| target)
+    }
+
     /// The stage of that name.
     pub(crate) fn stage(&mut self, name: &str) -> Option<&mut StageProgress> {
         self.stages.iter_mut().find(|stage| stage.name == name)
@@ -221,8 +215,7 @@ mod tests {
         assert!(progress.take(&done("a@1", 7), "a@1", at(2)));
         let stage = &progress.stages[0];
         assert_eq!(stage.counts.taken, 10);
-        assert!((stage.rate.now(at(3)) - 5.0).abs() < 1e-9, "10 in two seconds");
-        assert!(stage.rate.now(at(60)) < 1e-9, "long ago");
+        assert_eq!(stage.rate.now(at(3)), Some(5.0), "10 in two seconds");
     }
 
     #[test]
@@ -264,5 +257,18 @@ mod tests {
         }
         let target = &progress.targets["paris"];
         assert_eq!((target.created, target.updated, target.deleted), (2, 1, 1));
+    }
+
+    #[test]
+    fn targets_are_counted_by_name_whatever_the_export() {
+        let mut progress = Progress::new([]);
+        progress.target("paris").missing = 7;
+        let one = |created| TargetSummary { created, ..TargetSummary::default() };
+        let counted = |a, b| [("paris/jobs".to_owned(), one(a)), ("paris/news".to_owned(), one(b))].into();
+        progress.count_targets(&counted(1, 2), Duration::from_secs(1));
+        progress.count_targets(&counted(5, 2), Duration::from_secs(3));
+        assert_eq!(progress.targets.len(), 1);
+        let target = &progress.targets["paris"];
+        assert_eq!((target.created, target.rate.now(Duration::from_secs(4))), (7, Some(2.0)));
     }
 }
