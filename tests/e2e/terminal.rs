@@ -91,6 +91,13 @@ fn the_view_is_drawn_in_place_whatever_the_width_and_without_colours() {
         assert_eq!(status, Some(0), "{columns} columns:\n{all}");
         assert_eq!(lines.iter().filter(|line| line.starts_with("quickstart")).count(), 1, "{columns} columns:\n{all}");
         assert!(!lines.iter().any(|line| line.starts_with("  crawl ")), "{columns} columns:\n{all}");
+        // no number is broken off from its name
+        let row = match columns {
+            80 => "acme-lyon       200        0        0          0       0",
+            40 => "  acme-lyon: 200 unchanged",
+            _ => "  acme-lyon:\n    200 unchanged\n",
+        };
+        assert!(all.contains(row), "{columns} columns:\n{all}");
     }
 }
 

@@ -102,13 +102,13 @@ fn tell(summary: &RunSummary, compared: &BTreeMap<String, Compared>, job: &Job, 
     let now = job.machine.clock.now();
     let bare = RunSummary { targets: BTreeMap::new(), files: BTreeMap::new(), ..summary.clone() };
     terminal::say("");
-    terminal::say(&summary::to_text(&bare, end, took.as_secs_f64(), &job.stage_order(), now, None));
+    terminal::say(&summary::to_text(&bare, end, took.as_secs_f64(), &job.stage_order(), now, None, terminal::width()));
     if !compared.is_empty() {
         let head = ["would be", "created", "updated", "deleted", "unchanged", "failed"];
         let mut rows = vec![head.map(str::to_owned).to_vec()];
         rows.extend(compared.iter().map(|(name, one)| one.row(name)));
         terminal::say("");
-        for line in terminal::table(&rows) {
+        for line in terminal::table(&rows, terminal::width()) {
             terminal::say(&line);
         }
     }

@@ -26,7 +26,7 @@ pub(crate) fn end(job: &Job, watcher: &mut Watcher, left: Left) -> Outcome {
         terminal::say("");
         let (order, now) = (job.stage_order(), job.machine.clock.now());
         let at = job.elsewhere();
-        terminal::say(&summary::to_text(&summary, end, elapsed, &order, now, Some(&at)));
+        terminal::say(&summary::to_text(&summary, end, elapsed, &order, now, Some(&at), terminal::width()));
         for line in of_others(&watcher.progress, &summary).into_iter().chain(to_come(&watcher.progress, end)) {
             terminal::say(&line);
         }

@@ -137,7 +137,7 @@ fn show(queues: &BTreeMap<String, Queue>, refused: &[(String, String)]) {
         let hints = queue.hints.map_or_else(|| "-".to_owned(), number);
         rows.push(vec![name.clone(), number(queue.ready), number(queue.running), hints, number(queue.workers)]);
     }
-    for line in terminal::table(&rows) {
+    for line in terminal::table(&rows, terminal::width()) {
         terminal::say(&line);
     }
     for (hint, reason) in refused {

@@ -123,7 +123,8 @@ async fn list(args: List) -> Outcome {
         rows.push(vec![id.clone(), state.to_owned(), started, time(took), number(crawled), number(dead)]);
     }
     if args.format == Format::Human {
-        terminal::say(&if runs.is_empty() { "no runs".to_owned() } else { terminal::list(&rows).join("\n") });
+        let lines = terminal::listing(&rows, terminal::width());
+        terminal::say(&if runs.is_empty() { "no runs".to_owned() } else { lines.join("\n") });
     }
     Ok(Exit::Succeeded)
 }
@@ -165,7 +166,7 @@ async fn show(args: Show) -> Outcome {
         None => Vec::new(),
     };
     let at = args.place.options();
-    let text = summary::to_text(&summary, End::of(summary.state), took, &order, cx.now(), Some(&at));
+    let text = summary::to_text(&summary, End::of(summary.state), took, &order, cx.now(), Some(&at), terminal::width());
     terminal::say(&if summary.state == Standing::Running {
         text.replacen("interrupted in", "open for", 1)
     } else {

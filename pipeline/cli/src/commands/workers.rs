@@ -45,7 +45,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
     }
     let mut rows = vec![["worker", "state", "queues", "at work", "of", "version", "since"].map(str::to_owned).to_vec()];
     rows.extend(known.iter().map(|(_, worker)| row(worker, now)));
-    for line in terminal::list(&rows) {
+    for line in terminal::listing(&rows, terminal::width()) {
         terminal::say(&line);
     }
     Ok(Exit::Succeeded)

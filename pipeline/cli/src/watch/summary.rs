@@ -97,7 +97,7 @@ pub(crate) fn to_json(summary: &RunSummary, end: End, elapsed: f64) -> Json {
 }
 
 /// The tables. `order` = the stages in the order of the plan; `at` = the options with which other verbs find
-/// the run, `None` when it is not kept.
+/// the run, `None` when it is not kept; `width` = that of the terminal, if it is one.
 pub(crate) fn to_text(
     summary: &RunSummary,
     end: End,
@@ -105,12 +105,13 @@ pub(crate) fn to_text(
     order: &[String],
     now: Millis,
     at: Option<&str>,
+    width: Option<usize>,
 ) -> String {
     let mut lines = vec![format!("{}  {} in {}", summary.run, end.word(), time(elapsed)), String::new()];
-    lines.extend(stage_table(summary, order));
+    lines.extend(stage_table(summary, order, width));
     if !summary.targets.is_empty() {
         lines.push(String::new());
-        lines.extend(target_table(summary));
+        lines.extend(target_table(summary, width));
     }
     let notes = notes(summary, now, at);
     if !notes.is_empty() {
@@ -120,7 +121,7 @@ pub(crate) fn to_text(
     lines.join("\n")
 }
 
-fn stage_table(summary: &RunSummary, order: &[String]) -> Vec<String> {
+fn stage_table(summary: &RunSummary, order: &[String], width: Option<usize>) -> Vec<String> {
     let head = ["stage", "tasks", "in", "out", "withdrawn", "dead", "retried"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for name in order {
@@ -129,17 +130,17 @@ fn stage_table(summary: &RunSummary, order: &[String]) -> Vec<String> {
         let numbers = [stage.tasks, counts.taken, counts.given, counts.withdrawn, counts.dead, counts.retried];
         rows.push(std::iter::once(name.clone()).chain(numbers.map(number)).collect());
     }
-    table(&rows)
+    table(&rows, width)
 }
 
-fn target_table(summary: &RunSummary) -> Vec<String> {
+fn target_table(summary: &RunSummary, width: Option<usize>) -> Vec<String> {
     let head = ["target", "created", "updated", "deleted", "unchanged", "failed"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for (name, target) in &summary.targets {
         let numbers = [target.created, target.updated, target.deleted, target.unchanged, target.failed];
         rows.push(std::iter::once(name.clone()).chain(numbers.map(number)).collect());
     }
-    table(&rows)
+    table(&rows, width)
 }
 
 /// What a person should know beside the numbers.
@@ -261,7 +262,22 @@ mod tests {
     #[test]
     fn the_summary_for_people_is_a_table() {
         let order = ["crawl".to_owned(), "transform".to_owned()];
-        insta::assert_snapshot!(to_text(&summary(), End::Partial, 6.1, &order, 1_000, Some(" --at jobs")), @r"
+        let told = |width| to_text(&summary(), End::Partial, 6.1, &order, 1_000, None, Some(width));
+        insta::assert_snapshot!(told(40), @r"
+        acme@1  partial in 6.1 s
+
+        stage
+          crawl: 50 tasks, 525 in, 1,500 out,
+            2 dead
+          transform: 25 tasks, 500 in, 500 out
+
+        target
+          acme-paris: 500 created
+
+        waits: acme-paris: for its pace, or a limit that it named; next in 1 min 0 s (1970-01-01T00:01:01Z)
+        dead:  2 in all
+        ");
+        insta::assert_snapshot!(to_text(&summary(), End::Partial, 6.1, &order, 1_000, Some(" --at jobs"), Some(80)), @r"
         acme@1  partial in 6.1 s
 
         stage      tasks   in    out  withdrawn  dead  retried
