@@ -5,6 +5,7 @@
 use jobpipe_config::diagnostic::{Style, render_all};
 use jobpipe_config::{check, to_long_form};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use std::path::Path;
 
 fn sources() -> Vec<String> {
@@ -45,8 +46,18 @@ fn changed(source: &str, at: usize, remove: usize, insert: &str) -> String {
     chars[..at].iter().collect::<String>() + insert + &rest.iter().collect::<String>()
 }
 
+/// The same cases each time; `PROPTEST_RNG_SEED=N` has others.
+fn config(cases: u32) -> ProptestConfig {
+    let mut config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    if config.rng_seed == RngSeed::Random {
+        config.rng_seed = RngSeed::Fixed(20_261_123);
+    }
+    println!("{:?}", config.rng_seed);
+    config
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, ..ProptestConfig::default() })]
+    #![proptest_config(config(1_500))]
 
     #[test]
     fn changed_imports_never_panic(
@@ -84,11 +95,16 @@ fn what_comes_whole_is_checked_fast() {
         ));
     }
     assert!(text.lines().count() >= 200);
-    #[expect(clippy::disallowed_methods, reason = "this test measures time itself")]
-    let begun = std::time::Instant::now();
-    let checked = check(&text, "big.yml");
-    let took = begun.elapsed();
-    assert_eq!(checked.diagnostics, []);
+    let once = || {
+        #[expect(clippy::disallowed_methods, reason = "this test measures time itself")]
+        let begun = std::time::Instant::now();
+        let checked = check(&text, "big.yml");
+        let took = begun.elapsed();
+        assert_eq!(checked.diagnostics, []);
+        took
+    };
+    // the quickest of some: what a neighbour takes of the machine is not the time of a check
+    let took = (0..5).map(|_| once()).min().unwrap();
     // The promise is 50 ms with optimisation; without it, and on a busy machine, ten times as much.
     assert!(took.as_millis() < 1_000, "{took:?}");
     println!("checked {} lines in {took:?}", text.lines().count());

@@ -13,7 +13,6 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{RngSeed, TestRunner};
 use serde_json::json;
-use std::hash::{BuildHasher, Hasher};
 
 /// Half hours, quarters of hours, gaps and overlaps at and over midnight, of two hours, twice a year around Ramadan,
 /// and none.
@@ -127,7 +126,7 @@ fn lines() -> impl Strategy<Value = Line> {
 fn slots_are_the_runs_of_another_cron() {
     let seed = match std::env::var("SCHEDULE_SEED") {
         Ok(text) => text.parse().unwrap(),
-        Err(_) => std::hash::RandomState::new().build_hasher().finish(),
+        Err(_) => 20_261_123,
     };
     eprintln!("SCHEDULE_SEED={seed}");
     let config =
