@@ -33,8 +33,18 @@ async fn a_reset_before_executes_nothing_and_one_after_executes_all() {
 async fn a_timeout_leaves_the_client_waiting() {
     for (at, executed) in [(When::BeforeExec, 0), (When::AfterExec, 1)] {
         let sim = sim_with(at, OpKind::Create, "timeout").await;
-        let call = sim.call(Method::POST, "acme/feed").form(&[("message", "a")]).timeout(Duration::from_millis(300));
-        assert!(call.send().await.unwrap_err().is_timeout());
+        let mut call = Box::pin(sim.call(Method::POST, "acme/feed").form(&[("message", "a")]).send());
+        // it has come, and what is to be executed is, while the client waits
+        let struck = async {
+            while sim.handle.report().totals.calls == 0 || sim.handle.effects().len() < executed {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            answer = &mut call => panic!("{at:?}: {answer:?}"),
+            () = struck => {}
+        }
+        assert!(tokio::time::timeout(Duration::from_millis(300), call).await.is_err(), "{at:?}");
         assert_eq!(sim.handle.effects().len(), executed, "{at:?}");
     }
 }
@@ -95,7 +105,7 @@ async fn a_refused_call_is_not_made_better_by_a_fault_after_it() {
 #[tokio::test]
 async fn a_delayed_write_is_executed_after_the_client_has_gone() {
     let sim = Sim::start(Settings::default()).await;
-    let rule = json!({ "kind": "delayed_exec", "ms": 150, "op": "create", "nth": [1] });
+    let rule = json!({ "kind": "delayed_exec", "ms": 1_500, "op": "create", "nth": [1] });
     assert_eq!(sim.control("faults", json!({ "rules": [rule] })).await.0, 200);
     let call = sim.call(Method::POST, "acme/feed").form(&[("message", "late")]);
     assert!(call.send().await.is_err());
