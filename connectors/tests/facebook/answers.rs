@@ -1,6 +1,6 @@
 //! What every kind of answer proves, by what the simulator executed.
 
-use crate::harness::{Bench, TARGET, assert_silent, bench, plan, settings, simulator, token};
+use crate::harness::{Bench, TARGET, assert_silent, bench, hasty, plan, settings, simulator, token};
 use fbsim::{Handle, OpKind, When};
 use jobpipe_connectors::facebook::{Graph, GraphSettings};
 use jobpipe_core::{EffectAnswer, ErrorClass, Sink};
@@ -31,8 +31,15 @@ async fn under_fault(sim: &Handle, op: OpKind, case: &Case) {
     let post = if op == OpKind::Create { String::new() } else { sink.created(TARGET, "1").await };
     let before = sim.effects().len();
     sim.set_faults(plan(op, *at, kind, |rule| rule.ms = Some(1).filter(|_| *kind == "delayed_exec"))).unwrap();
+    let sink = if *kind == "timeout" { hasty(&sim.base_url) } else { sink };
     let answer = call(&sink, op, &post).await;
     assert_eq!(word(&answer), *expected, "{op:?} {at:?} {kind}: {answer:?}");
+    if *kind == "timeout" && *executed {
+        // on a busy machine the simulator may come to it when the client has gone
+        while sim.effects().len() == before {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
     if *kind != "delayed_exec" {
         assert_eq!(sim.effects().len() > before, *executed, "{op:?} {at:?} {kind}");
     }
