@@ -19,6 +19,9 @@ use std::time::Duration;
 /// Short bounds, so that what is given up is given up soon.
 const HASTE: &str = "serverSelectionTimeoutMS=1000&connectTimeoutMS=1000&heartbeatFrequencyMS=500";
 
+/// The same where all is to succeed at last, however busy the machine is.
+const PATIENCE: &str = "serverSelectionTimeoutMS=30000&connectTimeoutMS=30000&heartbeatFrequencyMS=500";
+
 fn settings() -> MongoSettings {
     MongoSettings { work: Duration::from_secs(5), ..MongoSettings::default() }
 }
@@ -33,12 +36,17 @@ fn with_options(url: &str, options: &str) -> String {
     format!("{url}{join}{options}")
 }
 
+/// As much time as a busy machine needs, where nothing is to be given up.
+fn patient() -> MongoSettings {
+    MongoSettings { work: Duration::from_secs(100), ..MongoSettings::default() }
+}
+
 /// A store that reaches its database through a proxy.
-async fn behind_proxy() -> (MongoStore, Proxy, Database) {
+async fn behind_proxy(options: &str, settings: &MongoSettings) -> (MongoStore, Proxy, Database) {
     let database = Database::new();
     let proxy = Proxy::before(&database.url).await;
-    let url = with_options(&proxy.instead(&database.url), HASTE);
-    let store = connect(&url, &settings()).await.unwrap();
+    let url = with_options(&proxy.instead(&database.url), options);
+    let store = connect(&url, settings).await.unwrap();
     (store, proxy, database)
 }
 
@@ -52,7 +60,7 @@ const FIND: &[u8] = b"\x02find\0";
 /// Every kind of write, its answer lost once, ends as if nothing had happened, and was done once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_is_lost_changes_nothing() {
-    let (store, proxy, _database) = behind_proxy().await;
+    let (store, proxy, _database) = behind_proxy(PATIENCE, &patient()).await;
     let mut lost = 0;
     let mut lose = |bytes: &[u8]| {
         assert_eq!(proxy.to_lose(), 0, "the last one was lost, too");
@@ -117,7 +125,7 @@ async fn an_answer_that_is_lost_changes_nothing() {
 /// When the answer to the second try is lost, too, the caller is told that nobody knows; its own repetition finds out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_that_stay_away_are_told_as_unknown() {
-    let (store, proxy, _database) = behind_proxy().await;
+    let (store, proxy, _database) = behind_proxy(PATIENCE, &patient()).await;
     store.tasks_insert(vec![task("r", "crawl", "a")]).await.unwrap();
     store.tasks_claim(&texts(&["a"]), "w", 0).await.unwrap();
     proxy.lose_answers(UPDATE, 2);
@@ -141,7 +149,7 @@ async fn until_it_answers(store: &MongoStore) -> Duration {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_comes_back_when_the_server_was_away_or_silent() {
-    let (store, proxy, _database) = behind_proxy().await;
+    let (store, proxy, _database) = behind_proxy(HASTE, &settings()).await;
     store.doc_insert(DocKind::Run, "r", doc(1)).await.unwrap();
     for silent in [false, true] {
         if silent {
@@ -207,7 +215,7 @@ async fn eight_stores_share_the_work_and_lose_no_update() {
     let database = Database::new();
     let mut stores: Vec<Arc<dyn StateStore>> = Vec::new();
     for _ in 0..8 {
-        stores.push(Arc::new(connect(&database.url, &settings()).await.unwrap()));
+        stores.push(Arc::new(connect(&database.url, &patient()).await.unwrap()));
     }
     let ids: Vec<String> = (0..TASKS).map(|at| format!("task {at:03}")).collect();
     stores[0].tasks_insert(ids.iter().map(|id| task("r", "crawl", id)).collect()).await.unwrap();
@@ -252,7 +260,7 @@ fn noise(seed: u64, length: usize) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn batches_longer_than_a_document_are_kept_whole() {
     let database = Database::new();
-    let store = Arc::new(connect(&database.url, &settings()).await.unwrap());
+    let store = Arc::new(connect(&database.url, &patient()).await.unwrap());
     let lengths = [(8 << 20) - 1, 8 << 20, (8 << 20) + 1, 16 << 20, 35 << 20];
     for (at, length) in lengths.into_iter().enumerate() {
         let (id, bytes) = (format!("r/a/1/{at}"), noise(at as u64, length));
@@ -268,7 +276,7 @@ async fn batches_longer_than_a_document_are_kept_whole() {
 /// The first writer of a long batch gets no further than its first part.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_batch_that_was_begun_with_other_content_is_not_mixed() {
-    let (store, proxy, _database) = behind_proxy().await;
+    let (store, proxy, _database) = behind_proxy(PATIENCE, &patient()).await;
     let put = |bytes: &Vec<u8>| store.batches_put(vec![("r/b/1/0".to_owned(), bytes.clone())]);
     let [begun, whole, late] = [91, 92, 93].map(|seed| noise(seed, 17 << 20));
     proxy.lose_answers(INSERT, 2);
@@ -282,7 +290,7 @@ async fn a_long_batch_that_was_begun_with_other_content_is_not_mixed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bulk_is_one_round_trip() {
     let database = Database::new();
-    let store = connect(&database.url, &settings()).await.unwrap();
+    let store = connect(&database.url, &patient()).await.unwrap();
     let ids: Vec<String> = (0..200).map(|at| format!("{at:03}")).collect();
     let trips = |before: jobpipe_mongo::MongoStats| store.stats().requests() - before.requests();
     let before = store.stats();
