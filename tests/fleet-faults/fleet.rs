@@ -29,7 +29,8 @@ pub struct Wanted {
     pub offers: u32,
     pub pages: u32,
     pub workers: usize,
-    /// Calls a second that one page takes; slow ones leave time for faults.
+    /// Calls a second that one page takes; slow ones leave time for faults, also where each takes seconds on a busy
+    /// machine: the short forms have few faults, all of which must strike before the run has ended.
     pub pace: u32,
     /// How fast the site may be asked.
     pub rate: &'static str,

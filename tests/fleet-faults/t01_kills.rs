@@ -9,7 +9,7 @@ use crate::sizes::{full, size};
 fn t01_kills() {
     let mut chance = Chance::new();
     let mut line = Line::new("T1-fleet", &chance);
-    let wanted = Wanted { offers: size(150, 2_000), pages: size(2, 5), ..Wanted::default() };
+    let wanted = Wanted { offers: size(150, 2_000), pages: size(2, 5), pace: size(50, 500), ..Wanted::default() };
     let mut fleet = Fleet::start(wanted, servers());
     let run = fleet.submit();
     line.faults = fleet.strike(&run, &mut chance, size(4, 40), |fleet, chance, _| {

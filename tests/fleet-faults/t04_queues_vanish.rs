@@ -10,7 +10,7 @@ use crate::sizes::size;
 fn t04_queues_vanish() {
     let mut chance = Chance::new();
     let mut line = Line::new("T4", &chance);
-    let wanted = Wanted { offers: size(150, 1_000), pace: 50, ..Wanted::default() };
+    let wanted = Wanted { offers: size(150, 1_000), pace: size(10, 50), ..Wanted::default() };
     let mut fleet = Fleet::start(wanted, servers());
     let run = fleet.submit();
     let (mut purged, mut deleted) = (0, 0);

@@ -18,7 +18,7 @@ fn t07_network() {
     let (store, broker) =
         runtime.block_on(async { (Proxy::before(&direct.store).await, Proxy::before(&direct.broker).await) });
     let through = Servers { store: store.url().to_owned(), broker: broker.url().to_owned() };
-    let wanted = Wanted { offers: size(120, 800), ..Wanted::default() };
+    let wanted = Wanted { offers: size(120, 800), pace: size(50, 500), ..Wanted::default() };
     let mut fleet = Fleet::start(wanted, through);
     let run = fleet.submit();
     let mut kinds = [0; 4];

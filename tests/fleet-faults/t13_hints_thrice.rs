@@ -11,7 +11,7 @@ use jobpipe_core::{Broker, Hint, TaskStore};
 fn t13_hints_thrice() {
     let mut chance = Chance::new();
     let mut line = Line::new("T13", &chance);
-    let wanted = Wanted { offers: size(120, 800), ..Wanted::default() };
+    let wanted = Wanted { offers: size(120, 800), pace: size(100, 500), ..Wanted::default() };
     let mut fleet = Fleet::start(wanted, servers());
     let run = fleet.submit();
     let settings = AmqpSettings { prefix: fleet.database(), ..AmqpSettings::default() };

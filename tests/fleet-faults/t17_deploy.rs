@@ -10,7 +10,7 @@ use crate::sizes::size;
 fn t17_deploy() {
     let mut chance = Chance::new();
     let mut line = Line::new("T17", &chance);
-    let wanted = Wanted { offers: size(120, 600), pace: size(40, 100), ..Wanted::default() };
+    let wanted = Wanted { offers: size(120, 600), pace: size(10, 100), ..Wanted::default() };
     let mut fleet = Fleet::start(wanted, servers());
     let run = fleet.submit();
     line.faults = fleet.strike(&run, &mut chance, 3, |fleet, _, at| {

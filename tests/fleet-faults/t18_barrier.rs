@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 fn t18_barrier() {
     let mut chance = Chance::new();
     let mut line = Line::new("T18", &chance);
-    let wanted = Wanted { offers: size(120, 1_000), ..Wanted::default() };
+    let wanted = Wanted { offers: size(120, 1_000), pace: size(50, 500), ..Wanted::default() };
     let mut fleet = Fleet::start(wanted, servers());
     let mut files = BTreeSet::new();
     for round in 0..size(2, 8) {

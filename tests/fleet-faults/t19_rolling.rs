@@ -13,7 +13,7 @@ const IN_TIME: Duration = Duration::from_secs(25);
 fn t19_rolling() {
     let mut chance = Chance::new();
     let mut line = Line::new("T19", &chance);
-    let wanted = Wanted { offers: size(150, 1_500), ..Wanted::default() };
+    let wanted = Wanted { offers: size(150, 1_500), pace: size(20, 500), ..Wanted::default() };
     let mut fleet = Fleet::start(wanted, servers());
     let run = fleet.submit();
     let (mut slowest, mut met, mut left) = (Duration::ZERO, 0, 0);
