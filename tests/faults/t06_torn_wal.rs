@@ -95,7 +95,9 @@ async fn t06_torn_wal() {
     let _alone = alone().await;
     let mut chance = Chance::new();
     let mut line = Line::new("T6", &chance);
-    let wanted = Wanted { offers: size(60, 1_500), pages: 2, latency_ms: 1, ..Wanted::default() };
+    // in the short form a run lasts longer than a busy machine takes to kill it
+    let pace = size(50, Wanted::default().pace);
+    let wanted = Wanted { offers: size(60, 1_500), pages: 2, latency_ms: 1, pace };
     let scene = Scene::start(wanted).await;
     let (mut spoilt_logs, mut lost_commits, mut kept) = (0, 0, 0);
     for round in 0..size(5, 25) {
