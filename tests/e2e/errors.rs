@@ -209,3 +209,23 @@ fn the_command_that_shows_dead_letters_works_where_it_is_told() {
         assert!(dry.contains("dead:  1 in all\n"), "nothing is kept of a dry run: {dry}");
     }
 }
+
+#[test]
+fn a_variable_that_seems_misspelt_is_told_once_and_without_its_value() {
+    let mut project = Project::new();
+    project.write("offers.json", &offers(1));
+    project.write(
+        "import.yml",
+        "name: acme\ncrawl: { json: ./offers.json }\ntransform: { key: .id }\nexport: [{ jsonl: out/a.jsonl }]\n",
+    );
+    assert_eq!(project.jobpipe(&["run", "import.yml"]).expect(0).err, "");
+    project.set("JOBPIPE_FACEBOOK_APP_SECRETT", "canary");
+    project.set("JOBPIPE_TOKEN_OF_MINE", "canary");
+    for args in [&["run", "import.yml"][..], &["check", "import.yml"], &["runs", "list"]] {
+        let done = project.jobpipe(args).expect(0);
+        let told =
+            "warning: no setting is called JOBPIPE_FACEBOOK_APP_SECRETT; did you mean JOBPIPE_FACEBOOK_APP_SECRET?\n";
+        assert_eq!(done.err, told, "{args:?}");
+        assert!(!done.out.contains("canary"), "{}", done.out);
+    }
+}

@@ -30,6 +30,7 @@ mod sandbox;
 mod serving;
 mod stop;
 mod terminal;
+mod variables;
 mod watch;
 
 use args::{Cli, Command};
@@ -47,6 +48,9 @@ fn main() -> ExitCode {
         return exit::end(Err(refusal)).into();
     }
     let cli = Cli::parse();
+    if !matches!(cli.command, Command::ComputeChild) {
+        variables::check();
+    }
     exit::end(start(cli.command)).into()
 }
 
