@@ -3,8 +3,8 @@
 use super::draft::Crawl;
 use crate::diagnostic::{Problem, codes};
 use crate::reader::{At, Cx, Fields, secret_parameters};
-use crate::spec::{SourceKind, ValueText};
-use jobpipe_expr::{Form, Place, classify};
+use crate::spec::{SourceKind, ValueText, source_place};
+use jobpipe_expr::Place;
 
 /// Variables that have a value in requests.
 pub(super) const REQUEST_VARS: &[&str] = &["since", "now", "run"];
@@ -48,7 +48,7 @@ pub(super) fn read(cx: &mut Cx<'_>, keys: &mut Fields<'_>, crawl: &mut Crawl) ->
 /// Checks a URL, path or value.
 fn address(cx: &mut Cx<'_>, at: &At<'_>, crawl: &mut Crawl) -> Option<ValueText> {
     let text = cx.value_text(at, "a URL, a path or a value such as `.url`")?;
-    let place = place(text);
+    let place = source_place(text);
     if place == Place::Url {
         for (name, _) in secret_parameters(text) {
             let span = at.node.locate(cx.source(), name.start)..at.node.locate(cx.source(), name.end);
@@ -61,20 +61,6 @@ fn address(cx: &mut Cx<'_>, at: &At<'_>, crawl: &mut Crawl) -> Option<ValueText>
         literal_address(cx, at, literal)?;
     }
     Some(compiled.text)
-}
-
-/// A URL has `://`, or is one value of the record; anything else is a path.
-fn place(text: &str) -> Place {
-    let one_value = matches!(classify(text), Form::Expr(_)) || is_one_name(text);
-    if one_value || text.contains("://") { Place::Url } else { Place::Path }
-}
-
-/// `$url` or `${...}` and nothing else.
-fn is_one_name(text: &str) -> bool {
-    let Some(rest) = text.strip_prefix('$') else { return false };
-    let name = rest.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    let braces = rest.starts_with('{') && rest.ends_with('}') && rest.matches('{').count() == 1;
-    !rest.is_empty() && (name || braces)
 }
 
 fn literal_address(cx: &mut Cx<'_>, at: &At<'_>, text: &str) -> Option<()> {

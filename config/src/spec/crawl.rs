@@ -3,6 +3,7 @@
 use super::{ExtractSpec, FieldValue, Ordered, ValueText};
 use crate::grammar::{Period, Speed};
 use jobpipe_core::{Budget, RetryPolicy, TaskLimit};
+use jobpipe_expr::{Form, Place, Text, classify};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -97,6 +98,18 @@ impl CrawlSpec {
         let html = self.html.as_ref().map(|at| (SourceKind::Html, at));
         html.or_else(|| self.json.as_ref().map(|at| (SourceKind::Json, at)))
     }
+}
+
+/// The rules for a source as it is written: a URL has `://`, or is one value of the record; anything else is the path of a
+/// file.
+#[must_use]
+pub fn source_place(text: &str) -> Place {
+    let is_one_value = match classify(text) {
+        Form::Expr(_) => true,
+        Form::Text => Text::compile(text).is_ok_and(|text| text.is_one_value()),
+        Form::Setting | Form::Literal => false,
+    };
+    if is_one_value || text.contains("://") { Place::Url } else { Place::Path }
 }
 
 /// An HTTP method.

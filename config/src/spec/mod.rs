@@ -11,7 +11,7 @@ mod value;
 
 pub use crawl::{
     AuthSpec, BasicAuth, CrawlSpec, LinksSpec, MaxSpec, Method, PagesSpec, RetrySpec, Robots, SinceSpec, SourceKind,
-    TaskSpec,
+    TaskSpec, source_place,
 };
 pub use export::{DayCap, FacebookSpec, InlinePage, JsonlSpec, OnChanged, OnGone, OnNew, PaceSpec, TargetSpec, Write};
 pub use extract::ExtractSpec;

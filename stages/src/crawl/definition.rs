@@ -2,9 +2,9 @@
 
 use std::error::Error;
 
-use jobpipe_config::spec::{AuthSpec, CrawlSpec, ExtractSpec, Method, Ordered, SourceKind, ValueText};
+use jobpipe_config::spec::{AuthSpec, CrawlSpec, ExtractSpec, Method, Ordered, SourceKind, ValueText, source_place};
 use jobpipe_connectors::formats::html::{Extractor, Selector, compile_selector};
-use jobpipe_expr::{Expr, ExprError, Form, Place, Setting, Value, classify};
+use jobpipe_expr::{Expr, ExprError, Place, Setting, Value};
 
 use super::path::Path;
 use crate::field::{Field, compile_fields};
@@ -68,7 +68,7 @@ impl Definition {
             Ok::<_, ExprError>((name.clone(), Value::compile(text.as_str(), Place::Header)?))
         };
         Ok(Self {
-            source: Value::compile(source.as_str(), place(source.as_str()))?,
+            source: Value::compile(source.as_str(), source_place(source.as_str()))?,
             query: compile_fields(&spec.query)?,
             headers: spec.headers.iter().map(header).collect::<Result<_, _>>()?,
             body: spec.body.as_ref().map(Field::compile).transpose()?,
@@ -94,12 +94,6 @@ impl Definition {
     pub(super) fn lists(&self) -> bool {
         self.spec.items.is_some() || self.spec.links.is_some() || self.spec.pages.is_some()
     }
-}
-
-/// A URL has `://`, or is one value of the record; anything else is a path.
-fn place(text: &str) -> Place {
-    let one_value = matches!(classify(text), Form::Expr(_)) || text.starts_with('$');
-    if one_value || text.contains("://") { Place::Url } else { Place::Path }
 }
 
 fn expr(text: &str) -> Result<Expr, ExprError> {

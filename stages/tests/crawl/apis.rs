@@ -117,13 +117,13 @@ async fn a_token_is_sent_to_the_written_host_only() {
     )
     .await;
     let import = format!(
-        "crawl:\n  json: {}\n  auth: {{ bearer: $TOKEN }}\n  headers: {{ x-key: $TOKEN, authorization: '=\"open\"' }}\n  items: .data\n  pages: .next\n",
+        "crawl:\n  json: {}\n  auth: {{ bearer: $TOKEN }}\n  headers: {{ x-key: $TOKEN, authorization: open to $run.import }}\n  items: .data\n  pages: .next\n",
         own.url("/")
     );
     let outcome = Crawl::new(&import, &[&own, &stranger], here()).run().await;
     assert_eq!(outcome.records.len(), 2);
     assert_eq!(own.log(), ["GET / Bearer t0ken"]);
-    assert_eq!(stranger.log(), ["GET / open"]);
+    assert_eq!(stranger.log(), ["GET / open to t"]);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use jobpipe_core::{Origin, Record};
 use serde_json::json;
 
 use crate::drive::{Crawl, bodies, reasons};
@@ -36,6 +37,23 @@ async fn an_html_file() {
     );
     let outcome = crawl.run().await;
     assert_eq!(bodies(&outcome), [r#"{"title":"One","url":"https://x.test/1"}"#, r#"{"title":"Two","url":"/2"}"#]);
+}
+
+/// `check` and the run agree on what is a path: also where it begins with a value.
+#[tokio::test]
+async fn files_that_records_name_a_part_of() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("data")).unwrap();
+    fs::write(folder.path().join("data/jobs.json"), json!({"id": 1}).to_string()).unwrap();
+    for path in ["$dir/jobs.json", "${.dir}/${.name}.json", "data/$name.json"] {
+        let import = format!(
+            "stages:\n  list: {{ crawl: {{ json: ./list.json }} }}\n  more: {{ from: list, crawl: {{ json: \"{path}\", extract: {{ id: .id }} }} }}\n"
+        );
+        let origin = Origin { url: "./list.json".to_owned(), fetched_at: 1, rank: 0 };
+        let came = Record::new(json!({"dir": "data", "name": "jobs"}), origin);
+        let outcome = Crawl::new(&import, &[], folder.path()).run_from("more", vec![came]).await;
+        assert_eq!(bodies(&outcome), [r#"{"dir":"data","name":"jobs","id":1}"#], "{path}");
+    }
 }
 
 #[tokio::test]
