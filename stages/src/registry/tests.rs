@@ -1,3 +1,5 @@
+mod agree;
+
 use super::*;
 use jobpipe_config::settings::{PageSettings, SecretRef, Settings};
 use jobpipe_connectors::facebook::GraphSettings;
