@@ -167,7 +167,8 @@ fn a_worker_waits_for_a_store_that_is_away_and_a_submit_does_not() {
     let asked = Instant::now();
     let refused = desk.jobpipe(&["submit", "import.yml"]).expect(1);
     assert!(refused.err.contains("JP504") && refused.err.contains("no server can be used"), "{}", refused.err);
-    assert!(asked.elapsed() < Duration::from_secs(20), "{:?}", asked.elapsed());
+    // some seconds; a worker waits for ever
+    assert!(asked.elapsed() < Duration::from_secs(60), "{:?}", asked.elapsed());
     let worker = Worker::start(&desk, &[]);
     worker.wait_for_note("lost:  the state store did not answer");
     let data = desk.path("mongodb");
@@ -176,8 +177,14 @@ fn a_worker_waits_for_a_store_that_is_away_and_a_submit_does_not() {
     desk.jobpipe(&["runs", "list"]).expect(0);
 }
 
+/// One that nobody listens at, out of the range that systems give to clients: nobody takes it in the meantime.
 fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    loop {
+        let port = 10_000 + rand::random::<u16>() % 22_000;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 #[test]

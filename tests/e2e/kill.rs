@@ -13,7 +13,10 @@ fn is(event: &Value, kind: &str) -> bool {
 
 /// Kills the run after so many events of the kind, each of five times a little later; then lets it finish.
 async fn killed_at(kind: &'static str, first: u64, step: u64) {
-    let scene = Scene::new(500, 3).await;
+    let mut scene = Scene::new(500, 3).await;
+    // what is posted until a kill comes is little, also where the machine is busy
+    scene.pace = 100;
+    scene.write_import("$title in $city");
     for round in 0..5 {
         let mut left = first + round * step;
         let killed = scene.run_and_kill(&[], |event| {

@@ -98,22 +98,23 @@ impl<'p> Office<'p> {
     fn write_in_parts(&mut self, file: &str, text: &str) {
         let path = self.project.path(file);
         let mut file = std::fs::File::create(&path).unwrap();
-        let mut began = Instant::now();
         let cuts = self.chance.of(1..=3);
-        let mut at = 0;
-        for _ in 0..cuts {
-            let end = at + self.chance.of(0..=(text.len() - at) as u64 / 2) as usize;
+        let (mut at, mut began) = (0, Instant::now());
+        for cut in 0..=cuts {
+            let mut part = |most| self.chance.of(0..=most as u64) as usize;
+            let end = if cut < cuts { at + part((text.len() - at) / 2) } else { text.len() };
+            let writes = Instant::now();
             file.write_all(&text.as_bytes()[at..end]).unwrap();
             file.flush().unwrap();
-            at = end;
-            std::thread::sleep(self.chance.below(Duration::from_millis(700)));
             if began.elapsed() >= STILL {
-                // this machine was too slow: what stands there looks whole
+                // this machine was too slow: what stood there looked whole
                 self.whole.extend(definition(&text[..at]));
             }
-            began = Instant::now();
+            (at, began) = (end, writes);
+            if cut < cuts {
+                std::thread::sleep(self.chance.below(Duration::from_millis(700)));
+            }
         }
-        file.write_all(&text.as_bytes()[at..]).unwrap();
     }
 
     /// Puts a file in the place of another one in one step.

@@ -173,6 +173,8 @@ fn a_view_of_more_lines_than_the_terminal_has_is_cut() {
 #[test]
 fn a_signal_is_told_once_and_leaves_nothing_of_the_view() {
     let project = project();
+    // however late the signal comes, it meets the crawl
+    project.write("import.yml", &project.read("import.yml").replace("rate: 400/s", "rate: 20/s"));
     let mut terminal = Terminal::run(&project, &RUN, 80);
     terminal.wait_for("crawl ");
     // the terminal shows the key where the cursor is

@@ -26,6 +26,8 @@ pub struct Scene {
     pub folder: tempfile::TempDir,
     /// Of these pages.
     pub pages: usize,
+    /// Posts a second and page, from the next import on that is written.
+    pub pace: u32,
 }
 
 impl Scene {
@@ -36,7 +38,7 @@ impl Scene {
         let options = fbsim::Options { pages: tokens.collect(), settings, ..Default::default() };
         let facebook = FbSim::start(options).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let scene = Self { site, facebook, folder, pages };
+        let scene = Self { site, facebook, folder, pages, pace: 500 };
         project::write_settings(scene.folder.path(), &known());
         scene.write_import("$title in $city");
         scene
@@ -46,7 +48,7 @@ impl Scene {
     pub fn write_import(&self, message: &str) {
         let pages: Vec<Page> = known().into_iter().take(self.pages).collect();
         let (site, out) = (&self.site.base_url, Path::new("out"));
-        let import = Import { site, pages: &pages, message, rate: "unlimited", pace: 500, out };
+        let import = Import { site, pages: &pages, message, rate: "unlimited", pace: self.pace, out };
         import.write(self.folder.path());
     }
 

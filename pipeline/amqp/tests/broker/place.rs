@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::RwLock;
 
 /// What any wait of a test may take before it has failed.
-pub(crate) const LONG: Duration = Duration::from_secs(30);
+pub(crate) const LONG: Duration = Duration::from_secs(120);
 
 /// Held for reading by who uses the broker, for writing by who stops or starves it.
 static ALONE: RwLock<()> = RwLock::const_new(());

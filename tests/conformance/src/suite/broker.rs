@@ -21,7 +21,7 @@ fn tags(deliveries: &[Delivery]) -> Vec<u64> {
 async fn gather(broker: &Hints, queue: &str, count: usize) -> BTreeSet<String> {
     let mut tasks = BTreeSet::new();
     while tasks.len() < count {
-        let got = tokio::time::timeout(Duration::from_secs(10), broker.receive(queue, 16)).await;
+        let got = tokio::time::timeout(Duration::from_secs(60), broker.receive(queue, 16)).await;
         let got = got.expect("hints that were published must come").unwrap();
         assert!(!got.is_empty(), "at least one");
         broker.ack(queue, &tags(&got)).await.unwrap();
@@ -68,7 +68,7 @@ pub async fn wakes_who_waits(broker: Hints) {
     });
     tokio::task::yield_now().await;
     broker.publish(vec![hint("q", "a")]).await.unwrap();
-    let got = tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("it must wake").unwrap();
+    let got = tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("it must wake").unwrap();
     assert_eq!(got[0].hint, hint("q", "a"));
 }
 
@@ -85,7 +85,7 @@ pub async fn wakes_who_waits_on_one_of_many_queues(broker: Hints) {
         broker.publish(vec![hint(queue, "a")]).await.unwrap();
     }
     for (waiting, queue) in waiting.into_iter().zip(&queues) {
-        let got = tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("it must wake").unwrap();
+        let got = tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("it must wake").unwrap();
         assert_eq!(got[0].hint, hint(queue, "a"));
     }
 }
@@ -116,7 +116,7 @@ pub async fn takes_nothing(broker: Hints) {
     broker.ack("q", &[]).await.unwrap();
     assert_eq!(broker.depth("q").await.unwrap(), 0);
     broker.publish(hints("q", 1)).await.unwrap();
-    let got = tokio::time::timeout(Duration::from_secs(10), broker.receive("q", 0)).await;
+    let got = tokio::time::timeout(Duration::from_secs(60), broker.receive("q", 0)).await;
     assert_eq!(got.expect("at least one is given even when none is asked for").unwrap().len(), 1);
 }
 
