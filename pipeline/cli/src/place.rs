@@ -95,7 +95,7 @@ impl OfProject {
     }
 
     /// The options with which another verb, typed in the current folder, finds its state.
-    pub(crate) fn from_here(&self, loaded: &Loaded) -> String {
+    pub(crate) fn elsewhere(&self, loaded: &Loaded) -> String {
         from_here(loaded, self.at.as_deref().unwrap_or(&loaded.project.root), self.env.clone(), false)
     }
 }

@@ -3,6 +3,7 @@
 //! The lock ([`EngineLock`]) is for the engine's role, not for the file: while one process works, others open the same
 //! file with [`SqliteStore::open_reader`] and may leave commands in it. Linux and macOS; elsewhere the CLI refuses.
 
+mod at_rest;
 mod broker;
 mod codec;
 mod docs;

@@ -3,7 +3,7 @@
 use crate::fault::no_space;
 use jobpipe_core::{StoreError, StoreResult, utc_text};
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -32,24 +32,60 @@ impl EngineLock {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let mut file = options.open(&path).map_err(|error| no_space(&path, &error))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(StoreError::Busy { path: state_dir.display().to_string(), holder: holder(&mut file) });
-            }
-            Err(TryLockError::Error(error)) => {
-                let message = format!("its file system cannot lock files ({error}); use a local disk");
-                return Err(StoreError::Unusable { path: path.display().to_string(), message });
-            }
-        }
+        let locked = file.try_lock();
+        taken(locked, state_dir, &mut file)?;
         sign(&mut file).map_err(|error| no_space(&path, &error))?;
         Ok(Self { _file: file, path })
+    }
+
+    /// Who has the role now, for people; `None` = nobody. Writes nothing, so that anyone may ask who may read the folder.
+    ///
+    /// # Errors
+    /// As of [`Self::acquire`], but for [`StoreError::Busy`].
+    pub fn holder(state_dir: &Path) -> StoreResult<Option<String>> {
+        match share(state_dir) {
+            Ok(_) => Ok(None),
+            Err(StoreError::Busy { holder, .. }) => Ok(Some(holder)),
+            Err(error) => Err(error),
+        }
     }
 
     /// The lock file, for people.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// Keeps the role from everyone, together with others who do the same, until the file is dropped. `None` = no engine ever
+/// worked in this folder.
+///
+/// # Errors
+/// [`StoreError::Busy`] while somebody has the role; else as of [`EngineLock::acquire`].
+pub(crate) fn share(state_dir: &Path) -> StoreResult<Option<File>> {
+    let path = state_dir.join(NAME);
+    let mut file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            let message = format!("it cannot be read: {error}");
+            return Err(StoreError::Unusable { path: path.display().to_string(), message });
+        }
+    };
+    let locked = file.try_lock_shared();
+    taken(locked, state_dir, &mut file)?;
+    Ok(Some(file))
+}
+
+fn taken(locked: Result<(), TryLockError>, state_dir: &Path, file: &mut File) -> StoreResult<()> {
+    let path = state_dir.display().to_string();
+    match locked {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Busy { path, holder: holder(file) }),
+        Err(TryLockError::Error(error)) => {
+            let message = format!("its file system cannot lock files ({error}); use a local disk");
+            Err(StoreError::Unusable { path: state_dir.join(NAME).display().to_string(), message })
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Opening the file: is it ours, is it whole, is its schema one that this version knows.
 
+use crate::at_rest::AtRest;
 use crate::fault::{Fault, unusable};
 use crate::{docs, wal};
 use jobpipe_core::{DocKind, StoreError, StoreResult};
@@ -68,6 +69,16 @@ pub(crate) fn writer(path: &Path) -> StoreResult<(Connection, u64)> {
 /// A connection that reads; the file must be there and of this version.
 pub(crate) fn reader(path: &Path) -> StoreResult<Connection> {
     let conn = existing(path, OpenFlags::SQLITE_OPEN_READ_ONLY, READER)?;
+    checked(conn, path)
+}
+
+/// The same where nothing may be written; what is held [`AtRest`] does not change.
+pub(crate) fn reader_at_rest(path: &Path) -> StoreResult<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    checked(prepared(&AtRest::name(path), flags, READER)?, path)
+}
+
+fn checked(conn: Connection, path: &Path) -> StoreResult<Connection> {
     let checked = || -> Result<(), Fault> {
         if !ours(&conn, path)? {
             return Err(nothing_yet(path).into());

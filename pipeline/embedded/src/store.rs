@@ -1,5 +1,6 @@
 //! The state store in one SQLite file: who reads, who writes, and how calls get to them.
 
+use crate::at_rest::AtRest;
 use crate::fault::Fault;
 use crate::job::{self, Job};
 use crate::stats::{Counters, StoreStats};
@@ -28,6 +29,8 @@ pub struct SqliteStore {
     readers: Option<Queue>,
     writer_threads: Vec<JoinHandle<()>>,
     reader_threads: Vec<JoinHandle<()>>,
+    /// Of one that is read where nothing may be written; dropped after its readers.
+    _at_rest: Option<AtRest>,
     stats: Arc<Counters>,
 }
 
@@ -47,7 +50,7 @@ impl SqliteStore {
     /// Opens the store for reading, whether an engine works on it or not.
     ///
     /// All it writes is [`jobpipe_core::DocKind::Command`] documents that are new; every other write is refused as
-    /// [`StoreError::Busy`].
+    /// [`StoreError::Busy`]. Where nothing may be written, and no engine is at work, none can start until it is dropped.
     ///
     /// # Errors
     /// As [`SqliteStore::open`]; also when there is no store yet.
@@ -70,7 +73,15 @@ impl SqliteStore {
     fn start(path: &Path, conn: Option<Connection>, torn: u64) -> StoreResult<Self> {
         let stats = Arc::new(Counters::default());
         stats.torn_frames.store(torn, Relaxed);
-        let conns = (0..readers::COUNT).map(|_| open::reader(path)).collect::<StoreResult<Vec<_>>>()?;
+        let connect = |open: fn(&Path) -> StoreResult<Connection>| (0..readers::COUNT).map(|_| open(path)).collect();
+        let (conns, at_rest): (Vec<Connection>, _) = match connect(open::reader) {
+            // the index that readers share cannot be made
+            Err(StoreError::NoSpace { .. }) if conn.is_none() => {
+                let at_rest = AtRest::hold(path)?;
+                (connect(open::reader_at_rest)?, Some(at_rest))
+            }
+            conns => (conns?, None),
+        };
         let (reads, queue) = mpsc::channel(readers::QUEUE);
         let reader_threads = readers::start(conns, path, queue, &stats)?;
         let (mut writer, mut writer_threads) = (None, Vec::new());
@@ -79,7 +90,8 @@ impl SqliteStore {
             writer_threads.push(writer::start(conn, path.to_path_buf(), queue, Arc::clone(&stats))?);
             writer = Some(writes);
         }
-        Ok(Self { path: path.to_path_buf(), writer, readers: Some(reads), writer_threads, reader_threads, stats })
+        let (path, readers) = (path.to_path_buf(), Some(reads));
+        Ok(Self { path, writer, readers, writer_threads, reader_threads, _at_rest: at_rest, stats })
     }
 
     /// Does `work` in a snapshot of its own.

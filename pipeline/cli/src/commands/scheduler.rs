@@ -51,7 +51,7 @@ pub(crate) async fn run(args: Args) -> Outcome {
     log::start(&place.state)?;
     let machine = Machine::new();
     let alerts = Alerts::of(&loaded, &place, &machine.clock)?;
-    let mut teller = Teller::new(args.format, args.project.from_here(&loaded));
+    let mut teller = Teller::new(args.format, args.project.elsewhere(&loaded));
     let Some(store) = connected(servers, &machine, &stop, &mut teller).await? else { return Ok(Exit::Succeeded) };
     let (sender, events) = watch::channel();
     let parts = Parts {

@@ -4,7 +4,7 @@ use crate::compose;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::place::{Place, Where};
 use crate::{log, terminal};
-use jobpipe_core::{DocKind, StoreError};
+use jobpipe_core::DocKind;
 use jobpipe_embedded::EngineLock;
 use jobpipe_engine::docs::{self, ImportDoc, Read, RunDoc, RunState, TargetDoc};
 use jobpipe_engine::{Cx, admin, sweep};
@@ -150,9 +150,8 @@ fn beside(store: &Path, suffix: &str) -> PathBuf {
 }
 
 fn engine(place: &Place) -> String {
-    match EngineLock::acquire(&place.state) {
-        Ok(_) => "none at work".to_owned(),
-        Err(StoreError::Busy { holder, .. }) => holder,
+    match EngineLock::holder(&place.state) {
+        Ok(holder) => holder.unwrap_or_else(|| "none at work".to_owned()),
         Err(error) => error.to_string(),
     }
 }

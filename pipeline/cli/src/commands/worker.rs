@@ -107,7 +107,7 @@ pub(crate) async fn work(args: Args, folder: Option<Folder>) -> Outcome {
     };
     let carrier = compose::broker(&place, &hand.name)?;
     let alerts = if args.scheduler { Alerts::of(&loaded, &place, &machine.clock)? } else { None };
-    let mut teller = Teller::new(args.format, args.project.from_here(&loaded));
+    let mut teller = Teller::new(args.format, args.project.elsewhere(&loaded));
     let Some(store) = connected(servers, &machine, &stop, &mut teller).await? else { return Ok(Exit::Succeeded) };
     let limiter = FleetLimiter::new(Arc::clone(&store), Arc::clone(&machine.clock), Arc::clone(&machine.ids));
     let registry = registry::limited(Wiring::of(&loaded), &machine, Arc::new(limiter))?;

@@ -94,8 +94,9 @@ fn nobody(place: &Place) -> String {
     if place.servers.is_some() {
         return "no worker is at work; start one with `jobpipe worker`".to_owned();
     }
-    match EngineLock::acquire(&place.state) {
-        Ok(_) => "no engine is at work; `jobpipe run` and `jobpipe up` are such".to_owned(),
-        Err(busy) => format!("its engine is at work: {busy}"),
+    match EngineLock::holder(&place.state) {
+        Ok(None) => "no engine is at work; `jobpipe run` and `jobpipe up` are such".to_owned(),
+        Ok(Some(holder)) => format!("its engine is at work: {holder}"),
+        Err(error) => error.to_string(),
     }
 }
