@@ -194,6 +194,7 @@ fn program() -> impl Strategy<Value = String> {
 }
 
 /// The same cases each time; `PROPTEST_RNG_SEED=N` has others.
+#[expect(clippy::print_stdout, reason = "the seed of a test that fails")]
 fn config(cases: u32) -> ProptestConfig {
     let mut config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
     if config.rng_seed == RngSeed::Random {
