@@ -128,7 +128,7 @@ pub enum Method {
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "Auth")]
 pub enum AuthSpec {
-    /// `Authorization: Bearer ...`.
+    /// `Authorization: Bearer ...`: the token as a secret, `$NAME`.
     Bearer(ValueText),
     /// User and password: `{ user: $U, password: $P }`, or in short `[$U, $P]`.
     Basic(BasicAuth),
@@ -138,7 +138,7 @@ pub enum AuthSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BasicAuth {
-    /// The user's name.
+    /// The user's name, as text or as a setting: `$NAME`.
     pub user: ValueText,
     /// The password; as a secret, `$NAME`.
     pub password: ValueText,
