@@ -2,8 +2,9 @@
 
 use crate::exit::{Exit, Failure, Outcome};
 use crate::follow::Engine;
+use crate::terminal;
 use crate::watch::Watcher;
-use jobpipe_core::{DocKind, Plan, RunFacts, utc_text};
+use jobpipe_core::{DocKind, Plan, RunFacts};
 use jobpipe_engine::admission::{Admitted, Wish, admit as ask};
 use jobpipe_engine::docs::{self, Read, RunDoc};
 use jobpipe_engine::{Cx, EngineError};
@@ -20,9 +21,10 @@ pub(crate) async fn admit(
     watcher: &mut Watcher,
 ) -> Outcome<Option<String>> {
     let cx = std::sync::Arc::clone(&engine.cx);
+    let at = watcher.at().to_owned();
     let mut note = |text: &str| watcher.note(text);
     let done = tokio::select! {
-        run = until_admitted(&cx, plan, wish, &mut note) => run.map(Some),
+        run = until_admitted(&cx, plan, wish, &at, &mut note) => run.map(Some),
         served = &mut engine.serving => match served {
             Ok(Ok(())) => Ok(None),
             Ok(Err(error)) => Err(error.into()),
@@ -36,11 +38,13 @@ pub(crate) async fn admit(
     done
 }
 
-/// Admits a run of `plan` from any process, once an open run that it replaces is closed. `note` is told what comes of it.
+/// Admits a run of `plan` from any process, once an open run that it replaces is closed. `at`: the options with which
+/// other verbs find the state from here. `note` is told what comes of it.
 pub(crate) async fn until_admitted(
     cx: &Cx,
     plan: &Plan,
     wish: &Wish,
+    at: &str,
     note: &mut (dyn FnMut(&str) + Send),
 ) -> Outcome<String> {
     let mut superseded = None;
@@ -48,7 +52,7 @@ pub(crate) async fn until_admitted(
         match ask(cx, plan, wish).await.map_err(refused)? {
             Admitted::Started(run) => return Ok(run),
             Admitted::Resumed { run, pinned } => {
-                note(&going_on(cx, &run, pinned, wish).await?);
+                note(&going_on(cx, &run, pinned, wish, at).await?);
                 return Ok(run);
             }
             Admitted::Superseding(run) => {
@@ -70,19 +74,19 @@ fn refused(error: EngineError) -> Failure {
     }
 }
 
-async fn going_on(cx: &Cx, run: &str, pinned: bool, wish: &Wish) -> Outcome<String> {
+async fn going_on(cx: &Cx, run: &str, pinned: bool, wish: &Wish, at: &str) -> Outcome<String> {
     let doc: Option<Read<RunDoc>> = docs::read(&*cx.store, DocKind::Run, run).await?;
     let Some(facts) = doc.map(|doc| doc.doc.open.facts) else { return Ok(format!("going on with {run}")) };
     let how = if pinned { " with the definition that it was started with" } else { "" };
-    let (since, limit) = (utc_text(facts.started_at / 1_000 * 1_000), other_limit(&facts, wish));
+    let (since, limit) = (terminal::moment(facts.started_at), other_limit(&facts, wish, at));
     Ok(format!("going on with {run}, begun {since}{how}{limit}"))
 }
 
 /// What is said when a run was begun with another `--limit` than is asked for now: it keeps its own.
-pub(crate) fn other_limit(facts: &RunFacts, wish: &Wish) -> String {
+pub(crate) fn other_limit(facts: &RunFacts, wish: &Wish, at: &str) -> String {
     if facts.limit == wish.limit {
         return String::new();
     }
     let begun = facts.limit.map_or_else(|| "without --limit".to_owned(), |limit| format!("with --limit {limit}"));
-    format!("; it was begun {begun} and goes on so; to begin anew: `jobpipe runs cancel {}`", facts.run)
+    format!("; it was begun {begun} and goes on so; to begin anew: `jobpipe runs cancel {}{at}`", facts.run)
 }

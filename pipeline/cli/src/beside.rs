@@ -76,7 +76,7 @@ pub(crate) async fn run(job: &Job<'_>, wish: &Wish, watcher: &mut Watcher) -> Ou
         }
     };
     let doc: Option<Read<RunDoc>> = docs::read(&*cx.store, DocKind::Run, &run).await?;
-    let limit = doc.map_or_else(String::new, |doc| admitted::other_limit(&doc.doc.open.facts, wish));
+    let limit = doc.map_or_else(String::new, |doc| admitted::other_limit(&doc.doc.open.facts, wish, watcher.at()));
     watcher.note(&format!("following {run}{limit}"));
     let onlooker = Onlooker { cx, wait: job.wait, stop: job.stop, holder: job.holder };
     let left = onlooker.follow(&run, watcher, async |_| Ok(is_engine_gone(job.place))).await?;

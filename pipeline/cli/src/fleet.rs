@@ -61,8 +61,9 @@ pub(crate) async fn submit(job: &Job, wish: &Wish, note: &mut (dyn FnMut(&str) +
         limits: job.loaded.settings.limits,
     };
     let cx = compose::submitter(&job.place, parts).await?;
+    let at = job.elsewhere();
     let run = tokio::select! {
-        run = admitted::until_admitted(&cx, &job.plan, wish, note) => run?,
+        run = admitted::until_admitted(&cx, &job.plan, wish, &at, note) => run?,
         () = job.stop.signalled() => return Err(Failure::told(Exit::Interrupted)),
     };
     Ok((cx, run))

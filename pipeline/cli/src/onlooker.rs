@@ -101,7 +101,9 @@ impl Look<'_> {
             }
             Some(since) if now.saturating_sub(since) > SILENCE => {
                 return Err(Failure::failed(format!(
-                    "{error}; the run goes on without this view: `jobpipe runs show`"
+                    "{error}; the run goes on without this view: `jobpipe runs show {}{}`",
+                    self.run,
+                    watcher.at()
                 )));
             }
             Some(_) => {}

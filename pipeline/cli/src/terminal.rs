@@ -4,6 +4,7 @@ mod columns;
 
 pub(crate) use columns::{list, listing, table};
 
+use jobpipe_core::{Millis, utc_text};
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -156,6 +157,23 @@ pub(crate) fn number(value: u64) -> String {
     out
 }
 
+/// A moment to the second: `2026-11-23T20:01:16Z`.
+pub(crate) fn moment(at: Millis) -> String {
+    utc_text(at / 1_000 * 1_000)
+}
+
+/// Seconds from one moment to another; 0 when it lies before.
+pub(crate) fn between(from: Millis, to: Millis) -> f64 {
+    seconds(u64::try_from(to.saturating_sub(from)).unwrap_or(0))
+}
+
+/// Milliseconds as seconds.
+pub(crate) fn seconds(ms: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "for people")]
+    let ms = ms as f64;
+    ms / 1_000.0
+}
+
 /// Seconds for people: `6.2 s`, `3 min 5 s`, `2 h 4 min`, `3 d 2 h`.
 pub(crate) fn time(seconds: f64) -> String {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole seconds, never negative")]
@@ -187,6 +205,12 @@ mod tests {
     fn numbers_and_times_are_for_people() {
         assert_eq!([0, 999, 1_000, 12_345_678].map(number), ["0", "999", "1,000", "12,345,678"]);
         assert_eq!([6.24, 185.0, 7_440.0, 266_400.0].map(time), ["6.2 s", "3 min 5 s", "2 h 4 min", "3 d 2 h"]);
+    }
+
+    #[test]
+    fn moments_are_told_to_the_second() {
+        assert_eq!(moment(61_999), "1970-01-01T00:01:01Z");
+        assert_eq!([between(1_000, 2_500), between(2_500, 1_000)], [1.5, 0.0]);
     }
 
     #[test]

@@ -157,7 +157,7 @@ async fn list(args: List) -> Outcome {
         terminal::say(&format!(
             "{}  {}  {}  {} {}",
             cut_id(&letter.id),
-            utc_text(letter.at / 1_000 * 1_000),
+            terminal::moment(letter.at),
             letter.stage,
             error.code,
             error.class.as_str()

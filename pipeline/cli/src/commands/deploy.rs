@@ -7,7 +7,6 @@ use crate::place::{OfProject, Place, Where};
 use crate::role::Orders;
 use crate::watch::Format;
 use crate::{compose, terminal};
-use jobpipe_core::utc_text;
 use jobpipe_engine::scheduler::{Order, circle, deploy};
 use serde_json::json;
 use similar::{ChangeTag, TextDiff};
@@ -179,7 +178,7 @@ async fn list(place: &Place, name: &str, format: Format) -> Outcome {
     let mut rows = vec![["version", "deployed", "from", ""].map(str::to_owned).to_vec()];
     for version in versions.iter().rev() {
         let is_current = current == Some(version.version);
-        let at = utc_text(version.at / 1_000 * 1_000);
+        let at = terminal::moment(version.at);
         if format == Format::Json {
             let line = json!({
                 "import": name, "version": version.version, "at": at, "source": version.source,

@@ -9,13 +9,14 @@ use crate::place::{self, Place};
 use crate::registry::{self, Wiring};
 use crate::sandbox::{Sandbox, SandboxLookup};
 use crate::stop::{self, StopFlag};
-use crate::watch::{self, Format, Watcher};
+use crate::watch::{self, Format, Watcher, summary};
 use crate::{admitted, dry_run, fleet, log, loss, report};
 use jobpipe_config::grammar::Period;
 use jobpipe_config::settings::Loaded;
 use jobpipe_core::{Plan, StoreError};
 use jobpipe_embedded::EngineLock;
 use jobpipe_engine::admission::Wish;
+use jobpipe_engine::layout::Layout;
 use jobpipe_stages::registry::Registry;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -157,8 +158,7 @@ impl Job {
 
     /// The stages that a summary counts, in the order of the plan.
     pub(crate) fn stage_order(&self) -> Vec<String> {
-        let layout = jobpipe_engine::layout::Layout::new(self.plan.clone());
-        layout.working().chain(layout.files()).map(|stage| stage.name.clone()).collect()
+        summary::order(&Layout::new(self.plan.clone()))
     }
 
     /// The registry, pointed at the sandbox if there is one. What cannot work is told before anything is begun.

@@ -5,10 +5,10 @@ use crate::compose;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::place::Where;
 use crate::role::{Role, ask};
-use crate::terminal::{self, number, time};
+use crate::terminal::{self, between, moment, number, time};
+use crate::watch::Format;
 use crate::watch::summary::{self, End};
-use crate::watch::{Format, words};
-use jobpipe_core::{DocKind, StageKind, utc_text};
+use jobpipe_core::{DocKind, StageKind};
 use jobpipe_engine::admin::{self, Standing};
 use jobpipe_engine::docs::{self, Command, Read, RunDoc, RunState};
 use jobpipe_engine::{Cx, close_cancelled};
@@ -110,8 +110,8 @@ async fn list(args: List) -> Outcome {
         let crawled: u64 = crawls.filter_map(|stage| counts.get(&stage.name)).map(|counts| counts.given).sum();
         let dead: u64 = counts.values().map(|counts| counts.dead).sum();
         let end = doc.ended_at.unwrap_or_else(|| cx.now());
-        let took = words::seconds(u64::try_from(end - doc.open.facts.started_at).unwrap_or(0));
-        let started = utc_text(doc.open.facts.started_at / 1_000 * 1_000);
+        let began = doc.open.facts.started_at;
+        let (took, started) = (between(began, end), moment(began));
         let state = state_word(doc);
         if args.format == Format::Json {
             let line = json!({
@@ -147,7 +147,7 @@ async fn show(args: Show) -> Outcome {
     let id = named(&cx, &args.run).await?;
     let summary = admin::summary(&cx, &id).await?;
     let ended = summary.ended_at.unwrap_or_else(|| cx.now());
-    let took = words::seconds(u64::try_from(ended - summary.started_at).unwrap_or(0));
+    let took = between(summary.started_at, ended);
     if args.format == Format::Json {
         let mut json = summary::to_json(&summary, End::of(summary.state), took);
         if let Some(map) = json.as_object_mut() {
@@ -161,7 +161,7 @@ async fn show(args: Show) -> Outcome {
     let order = match &run {
         Some(run) => {
             let layout = cx.layout(&run.doc.open.definition).await?;
-            layout.working().chain(layout.files()).map(|stage| stage.name.clone()).collect()
+            summary::order(&layout)
         }
         None => Vec::new(),
     };

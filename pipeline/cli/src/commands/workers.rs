@@ -3,8 +3,8 @@
 use crate::compose;
 use crate::exit::{Exit, Outcome};
 use crate::place::{Place, Where};
-use crate::terminal::{self, time};
-use crate::watch::{Format, words};
+use crate::terminal::{self, between, time};
+use crate::watch::Format;
 use jobpipe_core::{Millis, utc_text};
 use jobpipe_embedded::EngineLock;
 use jobpipe_engine::workers::{self, BEAT, WorkerDoc};
@@ -68,8 +68,7 @@ fn state(worker: &WorkerDoc, now: Millis) -> &'static str {
 fn row(worker: &WorkerDoc, now: Millis) -> Vec<String> {
     let mut state = state(worker, now).to_owned();
     if !is_alive(worker, now) {
-        let silent = u64::try_from(now.saturating_sub(worker.seen)).unwrap_or(0);
-        state.push_str(&format!(" for {}", time(words::seconds(silent))));
+        state.push_str(&format!(" for {}", time(between(worker.seen, now))));
     }
     vec![
         worker.name.clone(),
@@ -78,7 +77,7 @@ fn row(worker: &WorkerDoc, now: Millis) -> Vec<String> {
         worker.running.to_string(),
         worker.slots.to_string(),
         worker.version.clone(),
-        utc_text(worker.started / 1_000 * 1_000),
+        terminal::moment(worker.started),
     ]
 }
 

@@ -114,7 +114,7 @@ fn pace(stage: &StagePlan) -> String {
         None => "as fast as it takes".to_owned(),
         Some(pace) => {
             let cap = pace.per_day.map_or_else(String::new, |most| format!(", {most} new a day"));
-            format!("{} in {} s{cap}", pace.count, super::super::watch::words::seconds(pace.every_ms))
+            format!("{} in {} s{cap}", pace.count, crate::terminal::seconds(pace.every_ms))
         }
     }
 }
@@ -127,7 +127,7 @@ fn limits(layout: &Layout) -> Vec<Vec<String>> {
             parts.push(format!("{tasks} tasks at once"));
         }
         if let Some(task) = stage.task {
-            let time = |ms| super::super::watch::words::seconds(ms);
+            let time = |ms| crate::terminal::seconds(ms);
             parts.push(format!("a task ends after {} s, at most {} s", time(task.soft_ms), time(task.hard_ms)));
         }
         if stage.kind == StageKind::Crawl {

@@ -1,7 +1,7 @@
 //! The view of a run on a terminal: a line for each stage and target, drawn anew a few times a second.
 
 use super::progress::{Progress, StageProgress, TargetProgress};
-use crate::terminal::{cut, list, number, time};
+use crate::terminal::{between, cut, list, number, time};
 use jobpipe_core::Millis;
 use std::time::Duration;
 
@@ -76,8 +76,7 @@ fn target_row(name: &str, target: &TargetProgress, now: Duration, wall: Millis) 
     if let Some(why) = &target.paused {
         notes.push(format!("waits: {why}"));
     } else if let Some(at) = target.next_at.filter(|at| *at > wall.saturating_add(1_000)) {
-        let left = u64::try_from(at.saturating_sub(wall)).unwrap_or(0);
-        notes.push(format!("waits: its pace, {}", time(super::words::seconds(left))));
+        notes.push(format!("waits: its pace, {}", time(between(wall, at))));
     }
     let done = done(made, made + target.missing);
     vec![name.to_owned(), done, rate(target.rate.now(now)), notes.join(", ")]

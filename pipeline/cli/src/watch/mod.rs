@@ -176,6 +176,11 @@ impl Watcher {
         }
     }
 
+    /// The options with which other verbs find the state of the run from here.
+    pub(crate) fn at(&self) -> &str {
+        self.words.at()
+    }
+
     /// Whether a program reads.
     pub(crate) fn is_json(&self) -> bool {
         matches!(self.view, View::Json)

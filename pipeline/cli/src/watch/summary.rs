@@ -2,9 +2,10 @@
 
 use super::words;
 use crate::exit::Exit;
-use crate::terminal::{number, table, time};
-use jobpipe_core::{Millis, utc_text};
+use crate::terminal::{between, moment, number, table, time};
+use jobpipe_core::Millis;
 use jobpipe_engine::admin::{RunSummary, Standing};
+use jobpipe_engine::layout::Layout;
 use serde_json::{Map, Value as Json, json};
 
 /// How a run ended, for this process.
@@ -59,6 +60,11 @@ impl End {
             Self::Draining => Exit::Draining,
         }
     }
+}
+
+/// The stages that are counted, in the order of the plan: all but exports to targets.
+pub(crate) fn order(layout: &Layout) -> Vec<String> {
+    layout.working().chain(layout.files()).map(|stage| stage.name.clone()).collect()
 }
 
 /// The last object of `--format json`.
@@ -150,14 +156,13 @@ fn notes(summary: &RunSummary, now: Millis, at: Option<&str>) -> Vec<String> {
         if let Some(why) = &target.waits {
             notes.push(format!("waits: {name}: {why}"));
         } else if let (true, Some(at)) = (target.busy, target.next_at.filter(|at| *at > now)) {
-            let left = u64::try_from(at.saturating_sub(now)).unwrap_or(0);
-            let when = utc_text(at / 1_000 * 1_000);
+            let (left, when) = (time(between(now, at)), moment(at));
             let what = match target.pending {
                 0 => "for its pace, or a limit that it named".to_owned(),
                 1 => "until it is known how a call ended".to_owned(),
                 calls => format!("until it is known how {} calls ended", number(calls)),
             };
-            notes.push(format!("waits: {name}: {what}; next in {} ({when})", time(words::seconds(left))));
+            notes.push(format!("waits: {name}: {what}; next in {left} ({when})"));
         }
         if target.uncompared > 0 {
             let posts = if target.uncompared == 1 { "post is" } else { "posts are" };

@@ -1,6 +1,6 @@
 //! What is told to people of an event, and how often: the same trouble a thousand times is told a few times.
 
-use crate::terminal::{number, time};
+use crate::terminal::{number, seconds, time};
 use jobpipe_core::Counts;
 use jobpipe_engine::event::Event;
 use std::collections::BTreeMap;
@@ -30,6 +30,11 @@ impl Words {
     /// Words of a state that other verbs find with the options `at`.
     pub(crate) fn new(at: String) -> Self {
         Self { at, ..Self::default() }
+    }
+
+    /// These options.
+    pub(crate) fn at(&self) -> &str {
+        &self.at
     }
 
     /// The sentence for an event, unless it is not worth one (any more).
@@ -87,13 +92,6 @@ impl Words {
         *times = times.saturating_add(1);
         (*times <= TOLD).then_some(*times)
     }
-}
-
-/// Milliseconds as seconds.
-pub(crate) fn seconds(ms: u64) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "for people")]
-    let ms = ms as f64;
-    ms / 1_000.0
 }
 
 /// What a stage did, in a line: `525 in, 500 out, 2 dead`.
