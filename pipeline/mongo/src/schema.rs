@@ -1,6 +1,7 @@
 //! Collections, indexes, and their version: made and checked at the start.
 
 mod lock;
+mod rivals;
 
 use crate::bulk::{self, Write};
 use crate::call::{Kind, Link};
@@ -114,7 +115,10 @@ async fn migrate(link: &Arc<Link>) -> StoreResult<()> {
     loop {
         let from = version(link).await?;
         match from {
-            0 => make_all(link).await?,
+            0 => {
+                rivals::meet(link).await?;
+                make_all(link).await?;
+            }
             _ => return Ok(()),
         }
         let (id, mark) = (SCHEMA.to_owned(), from + 1);
