@@ -66,8 +66,8 @@ fn a_slow_page_is_left_draining_and_the_next_run_goes_on_posting() {
     let pages = runtime.block_on(FbSim::start(Default::default())).unwrap();
     let project = with_offers(3, &pages);
     let text = import(1);
-    project.write("import.yml", &text.replace("rate: 500/s", "rate: 1/min"));
-    let done = project.jobpipe(&["run", "import.yml", "--wait", "5s", "--format", "json"]).expect(4).summary();
+    project.write("import.yml", &text.replace("rate: 500/s", "rate: 6/min"));
+    let done = project.jobpipe(&["run", "import.yml", "--wait", "3s", "--format", "json"]).expect(4).summary();
     assert_eq!(done["state"], "draining");
     assert_eq!(number(&done, ["targets", "acme-1", "created"]), 1);
     let told = project.jobpipe(&["run", "import.yml", "--wait", "0s"]).expect(4).out;

@@ -166,7 +166,7 @@ fn import(base: &str) -> String {
     for (name, kind, _) in STAGES {
         let extract = if *kind == "html" { "\n      extract: { id: h1 }" } else { "" };
         text.push_str(&format!(
-            "  {name}:\n    crawl:\n      {kind}: {base}/{name}{extract}\n      robots: ignore\n      rate: unlimited\n      retry: {{ times: 1, base: 10ms, max: 20ms }}\n"
+            "  {name}:\n    crawl:\n      {kind}: {base}/{name}{extract}\n      robots: ignore\n      rate: unlimited\n      timeout: 10m\n      retry: {{ times: 1, base: 10ms, max: 20ms }}\n"
         ));
     }
     let names: Vec<&str> = STAGES.iter().map(|stage| stage.0).collect();

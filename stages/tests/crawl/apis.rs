@@ -23,7 +23,7 @@ fn api() -> Router {
             return StatusCode::UNAUTHORIZED.into_response();
         }
         let page: u32 = query.get("page").map_or(1, |page| page.parse().unwrap());
-        let job = |n: u32| json!({"id": n, "title": format!("Job {n}"), "updated_at": format!("2026-01-0{n}T00:00:00Z"), "extra": {"n": n}});
+        let job = |n: u32| json!({"id": n, "title": format!("Job {n}"), "updated_at": format!("2020-01-0{n}T00:00:00Z"), "extra": {"n": n}});
         let next = (page < 3).then(|| format!("?page={}", page + 1));
         Body(json!({"data": [job(page * 2 - 1), job(page * 2)], "next": next})).into_response()
     };
@@ -42,9 +42,9 @@ async fn a_paged_api_with_a_bearer_token() {
     assert_eq!(outcome.records.len(), 6);
     assert_eq!(
         bodies(&outcome)[0],
-        json!({"id": 1, "title": "Job 1", "updated_at": "2026-01-01T00:00:00Z", "extra": {"n": 1}}).to_string()
+        json!({"id": 1, "title": "Job 1", "updated_at": "2020-01-01T00:00:00Z", "extra": {"n": 1}}).to_string()
     );
-    assert_eq!(outcome.cursor, Some(json!("2026-01-06T00:00:00Z")));
+    assert_eq!(outcome.cursor, Some(json!("2020-01-06T00:00:00Z")));
     assert_eq!(reasons(&outcome), Vec::<String>::new(), "the first run asks for everything");
     assert_eq!(
         site.log(),
@@ -72,18 +72,18 @@ impl Roots for jobpipe_stages::crawl::CrawlStage {
 async fn the_second_run_asks_for_what_is_newer() {
     let site = Site::serve(api()).await;
     let import = format!(
-        "crawl:\n  json: {}\n  auth: {{ bearer: $TOKEN }}\n  query: {{ updated_since: $since }}\n  items: .data\n  since: {{ field: .updated_at, start: 2026-01-01, lookback: 1d }}\n",
+        "crawl:\n  json: {}\n  auth: {{ bearer: $TOKEN }}\n  query: {{ updated_since: $since }}\n  items: .data\n  since: {{ field: .updated_at, start: 2020-01-01, lookback: 1d }}\n",
         site.url("/v1/jobs")
     );
     let mut crawl = Crawl::new(&import, &[&site], here());
     crawl.run().await;
-    crawl.facts.since.insert("crawl".to_owned(), json!("2026-01-06T00:00:00Z"));
+    crawl.facts.since.insert("crawl".to_owned(), json!("2020-01-06T00:00:00Z"));
     let outcome = crawl.run().await;
     assert_eq!(
         site.log(),
         [
-            "GET /v1/jobs?updated_since=2026-01-01 Bearer t0ken",
-            "GET /v1/jobs?updated_since=2026-01-05T00%3A00%3A00Z Bearer t0ken"
+            "GET /v1/jobs?updated_since=2020-01-01 Bearer t0ken",
+            "GET /v1/jobs?updated_since=2020-01-05T00%3A00%3A00Z Bearer t0ken"
         ]
     );
     assert_eq!(reasons(&outcome), ["`since` asks only for what is newer [E]"]);
@@ -95,8 +95,8 @@ async fn the_cursor_does_not_pass_the_sources_own_time_at_the_first_page() {
     let page = |Query(query): Query<BTreeMap<String, String>>| async move {
         let first = !query.contains_key("page");
         let minute = if first { 0 } else { 9 };
-        let job = json!({"id": minute, "updated_at": format!("2026-01-05T00:0{minute}:30Z")});
-        let date = format!("Mon, 05 Jan 2026 00:{:02}:00 GMT", minute + 1);
+        let job = json!({"id": minute, "updated_at": format!("2020-01-05T00:0{minute}:30Z")});
+        let date = format!("Sun, 05 Jan 2020 00:{:02}:00 GMT", minute + 1);
         ([("date", date)], Body(json!({"data": [job], "next": first.then_some("?page=2")})))
     };
     let site = Site::serve(Router::new().route("/jobs", get(page))).await;
@@ -104,7 +104,7 @@ async fn the_cursor_does_not_pass_the_sources_own_time_at_the_first_page() {
         format!("crawl:\n  json: {}\n  items: .data\n  pages: .next\n  since: .updated_at\n", site.url("/jobs"));
     let outcome = Crawl::new(&import, &[&site], here()).run().await;
     assert_eq!(outcome.records.len(), 2);
-    assert_eq!(outcome.cursor, Some(json!("2026-01-05T00:01:00Z")), "and not 00:09:30, which the second page has");
+    assert_eq!(outcome.cursor, Some(json!("2020-01-05T00:01:00Z")), "and not 00:09:30, which the second page has");
 }
 
 #[tokio::test]
