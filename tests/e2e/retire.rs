@@ -14,7 +14,7 @@ fn import(name: &str, pages: &str) -> String {
     format!(
         "name: {name}\nschedule: {{ every: 1h, end: 2020-01-02 }}\ncrawl: {{ json: ./offers.json }}\ntransform:\n  key: .id\nexport:\n\
          \x20 - facebook: [{pages}]\n    message: \"{name}: $title\"\n    gone: keep\n\
-         \x20   pace: {{ rate: 20/s, per_day: unlimited }}\n\
+         \x20   pace: {{ rate: 10/s, per_day: unlimited }}\n\
          \x20 - jsonl: out/{name}-current.jsonl\n    as: current\n    write: snapshot\n\
          \x20 - jsonl: out/{name}-changes.jsonl\n    as: changes\n    write: changes\n    fields: [change, id]\n"
     )
