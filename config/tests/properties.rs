@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test without its fixtures must fail")]
 
+#[path = "../expr/tests/cases/mod.rs"]
+mod cases;
+
 use jobpipe_config::diagnostic::{Style, render_all};
 use jobpipe_config::{check, to_long_form};
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 use std::path::Path;
 
 fn sources() -> Vec<String> {
@@ -46,19 +48,8 @@ fn changed(source: &str, at: usize, remove: usize, insert: &str) -> String {
     chars[..at].iter().collect::<String>() + insert + &rest.iter().collect::<String>()
 }
 
-/// The same cases each time; `PROPTEST_RNG_SEED=N` has others.
-#[expect(clippy::print_stdout, reason = "the seed of a test that fails")]
-fn config(cases: u32) -> ProptestConfig {
-    let mut config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
-    if config.rng_seed == RngSeed::Random {
-        config.rng_seed = RngSeed::Fixed(20_261_123);
-    }
-    println!("{:?}", config.rng_seed);
-    config
-}
-
 proptest! {
-    #![proptest_config(config(1_500))]
+    #![proptest_config(cases::config(1_500))]
 
     #[test]
     fn changed_imports_never_panic(

@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests may panic")]
 
+mod cases;
+
 use std::rc::Rc;
 
 use jaq_core::data::JustLut;
@@ -12,7 +14,6 @@ use jaq_json::{Num, Val};
 use jobpipe_expr::{Expr, Subject, Vars};
 use proptest::collection::{hash_map, vec};
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 use serde_json::Value as Json;
 
 fn to_jaq(json: &Json) -> Val {
@@ -193,19 +194,8 @@ fn program() -> impl Strategy<Value = String> {
     })
 }
 
-/// The same cases each time; `PROPTEST_RNG_SEED=N` has others.
-#[expect(clippy::print_stdout, reason = "the seed of a test that fails")]
-fn config(cases: u32) -> ProptestConfig {
-    let mut config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
-    if config.rng_seed == RngSeed::Random {
-        config.rng_seed = RngSeed::Fixed(20_261_123);
-    }
-    println!("{:?}", config.rng_seed);
-    config
-}
-
 proptest! {
-    #![proptest_config(config(1_500))]
+    #![proptest_config(cases::config(1_500))]
 
     #[test]
     fn programs_give_the_same(source in program(), input in input()) {

@@ -1,9 +1,10 @@
 //! What holds for any text and any record. A failure prints the smallest case; set `PROPTEST_RNG_SEED` to repeat a run.
 
+mod cases;
+
 use jobpipe_expr::{Expr, Place, Setting, Subject, Text, Value, ValueKind, Vars, classify};
 use proptest::collection::{hash_map, vec};
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 use serde_json::{Value as Json, json};
 
 fn any_json() -> impl Strategy<Value = Json> {
@@ -129,19 +130,8 @@ fn use_in_every_way(text: &str, record: &Json) {
     let _setting = Setting::parse(text);
 }
 
-/// The same cases each time; `PROPTEST_RNG_SEED=N` has others.
-#[expect(clippy::print_stdout, reason = "the seed of a test that fails")]
-fn config(cases: u32) -> ProptestConfig {
-    let mut config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
-    if config.rng_seed == RngSeed::Random {
-        config.rng_seed = RngSeed::Fixed(20_261_123);
-    }
-    println!("{:?}", config.rng_seed);
-    config
-}
-
 proptest! {
-    #![proptest_config(config(512))]
+    #![proptest_config(cases::config(512))]
 
     #[test]
     fn any_text_comes_back(text in ".{0,60}", record in any_json()) {

@@ -1,10 +1,12 @@
 //! The straight way against jq: the same program, the same values, and nothing where jq has an error.
 
+#[path = "../../../tests/cases/mod.rs"]
+mod cases;
+
 use std::borrow::Cow;
 
 use proptest::collection::{hash_map, vec};
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 use serde_json::{Value as Json, json};
 
 use crate::jq::Program;
@@ -201,18 +203,8 @@ fn program() -> impl Strategy<Value = String> {
     })
 }
 
-/// The same cases each time; `PROPTEST_RNG_SEED=N` has others.
-fn config(cases: u32) -> ProptestConfig {
-    let mut config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
-    if config.rng_seed == RngSeed::Random {
-        config.rng_seed = RngSeed::Fixed(20_261_123);
-    }
-    println!("{:?}", config.rng_seed);
-    config
-}
-
 proptest! {
-    #![proptest_config(config(4_000))]
+    #![proptest_config(cases::config(4_000))]
 
     #[test]
     fn programs_give_what_jq_gives(source in program(), record in record()) {
